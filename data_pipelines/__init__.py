@@ -1,0 +1,1 @@
+"""Files or phantoms to numpy batches; knows nothing of JAX."""

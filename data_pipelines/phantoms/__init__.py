@@ -1,0 +1,1 @@
+"""Seeded synthetic subjects with exact ground truth."""

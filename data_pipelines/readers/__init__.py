@@ -1,0 +1,1 @@
+"""Strict readers: a file gives one Example or one clear error."""

@@ -1,0 +1,1 @@
+"""TensorFlow Datasets builders for real data sets kept in manual_dir."""

@@ -1,0 +1,1 @@
+"""Papers: the one place where library, data and configuration meet."""

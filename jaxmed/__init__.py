@@ -1,0 +1,1 @@
+"""Medical imaging in JAX and Flax: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""Training methods as values: init, step, refresh."""

@@ -1,0 +1,1 @@
+"""Time, cost and roofline of a jitted step."""

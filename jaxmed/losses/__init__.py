@@ -1,0 +1,1 @@
+"""Per-example losses, never reduced over the batch."""

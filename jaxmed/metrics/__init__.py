@@ -1,0 +1,1 @@
+"""The quantities that tables report."""

@@ -1,0 +1,1 @@
+"""Array mathematics on jax, numpy and scipy alone."""

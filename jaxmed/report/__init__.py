@@ -1,0 +1,1 @@
+"""Tables and figures that set the paper beside our runs."""

@@ -1,0 +1,1 @@
+"""Training: network state, the one loop, meshes, checkpoints and observers."""
