@@ -12,8 +12,6 @@ Arrays that cross a public function are float32 unless the docstring says otherw
 from collections.abc import Mapping
 from typing import Any
 
-import jax
-
 DATA_AXIS = "data"
 """Mesh axis over which the batch is split."""
 
@@ -23,5 +21,8 @@ SPACE_AXIS = "space"
 PyTree = Any
 """Nested containers of arrays."""
 
-Batch = Mapping[str, jax.Array]
+Leaf = Any
+"""An array, or what stands for one in a tree: its shape, its sharding, a NumPy array."""
+
+Batch = Mapping[str, Leaf]
 """Arrays of one training step by name; the first axis of each is the batch."""

@@ -1,0 +1,163 @@
+"""What a paper's folder hands over: an Experiment, its Data and its Tables.
+
+Nothing here knows a paper, and nothing is registered: `experiments/<name>/__init__.py` defines
+EXPERIMENT, and the folder's name is the paper's name.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from jaxmed.train.fit import Algorithm
+
+Config = Any
+"""A frozen dataclass of int, float, bool, str, Literal, tuple and nested dataclasses."""
+
+Scores = Mapping[str, float | Mapping[str, float]]
+"""What `evaluate` measures, by metric: a number of the whole run, or one number per case name."""
+
+PHANTOM = "phantom"
+"""Name of the built-in data of a paper."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The data of one run.
+
+    Attributes:
+        name: "phantom", or the name of the data directory.
+        batches: `batches(first_step)` gives this process's part of the training batches from that step
+            on, without end; the same step always gives the same batch.
+        evaluation: whatever the paper's `evaluate` reads.
+    """
+
+    name: str
+    batches: Callable[[int], Iterator[Mapping[str, np.ndarray]]]
+    evaluation: Any = None
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number as the paper prints it: mean, and standard deviation where there is one."""
+
+    mean: float
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes:
+        label: as printed in the paper.
+        configs: the runs whose scores the row pools: one, or one per fold of a cross-validation.
+        published: the paper's numbers by metric.
+    """
+
+    label: str
+    configs: tuple[Config, ...]
+    published: Mapping[str, Published] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A finding of a table: `statistic(left) - statistic(right) > margin` in a metric.
+
+    Attributes:
+        text: the finding in words.
+        metric: which metric.
+        left: label of the row that should be larger.
+        right: label of the row that should be smaller.
+        statistic: the mean over cases, or their standard deviation.
+        margin: by how much at least; negative for "not worse by more than".
+    """
+
+    text: str
+    metric: str
+    left: str
+    right: str
+    statistic: Literal["mean", "std"] = "mean"
+    margin: float = 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row to be compared with every other one by Wilcoxon signed-rank tests over paired cases.
+
+    Attributes:
+        metric: which metric.
+        row: label of the row that is compared with each other one.
+        alternative: of the test; "greater" means the row is larger than the other.
+    """
+
+    metric: str
+    row: str
+    alternative: Literal["two-sided", "greater", "less"] = "two-sided"
+
+
+@dataclass(frozen=True)
+class FinishedRow:
+    """A row with its runs: `replicates[k]` are the scores of one seed and one config, in `folders[k]`."""
+
+    row: Row
+    replicates: tuple[Scores, ...]
+    folders: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a paper.
+
+    Attributes:
+        caption: what it shows.
+        metrics: the columns, as `evaluate` names them.
+        rows: `rows(preset_config)` gives the rows, each config a `dataclasses.replace` of the preset.
+        claims: what the paper concludes from it.
+        comparisons: significance tests; Bonferroni-corrected within each comparison.
+        figures: `(finished rows, directory) -> written files` draws the paper's own figures.
+    """
+
+    caption: str
+    metrics: tuple[str, ...]
+    rows: Callable[[Config], tuple[Row, ...]]
+    claims: tuple[Claim, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    figures: Callable[[Sequence[FinishedRow], Path], Sequence[Path]] | None = None
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A paper.
+
+    Attributes:
+        title: of the paper, with authors, venue and DOI.
+        presets: configs by name, "paper", "demo" and "tiny" at least. Every config has the fields
+            `num_steps` and `batch_size`.
+        example_batch: `(config) -> batch` of `jax.ShapeDtypeStruct`: what one global training batch holds.
+        make_data: `(config, *, seed, data_dir, cache_dir, process_index, process_count) -> Data`; the
+            phantom where `data_dir` is None.
+        make_algorithm: `(config, data) -> Algorithm`. `data` is None where only the shapes of the state
+            are wanted.
+        evaluate: `(config, state, data) -> Scores`, the scores named as in the tables.
+        tables: by name.
+        method_field: the config field that chooses between the methods of the tables, if there is one.
+        check_data: `(config, data_dir) -> (report, number of problems)`, or None without real data.
+        sample: `(config, state, input, directory) -> written files`: pictures. The state is None
+            where no run is named, the input None where the built-in data will do.
+        predict: `(config, state, input, output) -> None`.
+    """
+
+    title: str
+    presets: Mapping[str, Config]
+    example_batch: Callable[[Config], Mapping[str, Any]]
+    make_data: Callable[..., Data]
+    make_algorithm: Callable[[Config, Data | None], Algorithm]
+    evaluate: Callable[[Config, Any, Data], Scores]
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    method_field: str | None = None
+    check_data: Callable[[Config, Path], tuple[str, int]] | None = None
+    sample: Callable[[Config, Any, Path | None, Path], Sequence[Path]] | None = None
+    predict: Callable[[Config, Any, Path, Path], None] | None = None

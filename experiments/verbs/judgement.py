@@ -1,0 +1,113 @@
+"""From the scores of runs to the cells, verdicts and tests of a table.
+
+A replicate is one run: one seed of one config (a fold, say). Cells pool the values of all cases of all
+replicates. Claims are judged by how the difference between two rows varies over replicates. Tests pair
+cases, each with its mean over the replicates that scored it.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from experiments.contract import Claim, Comparison, FinishedRow, Published, Scores
+from jaxmed.metrics import significance
+from jaxmed.report.table import Cell, JudgedClaim, PairedTest, Verdict
+
+_STANDARD_ERRORS = 2.0
+
+
+def values(scores: Scores, metric: str) -> np.ndarray:
+    """The values of `metric` in one run, one per case."""
+    score = scores[metric]
+    return np.array(list(score.values()) if isinstance(score, Mapping) else [score], np.float64)
+
+
+def cell(row: FinishedRow, metric: str) -> Cell:
+    """Mean and sample standard deviation over all cases of all replicates; undefined values (NaN) count not."""
+    pooled = np.concatenate([values(scores, metric) for scores in row.replicates])
+    pooled = pooled[np.isfinite(pooled)]
+    std = float(pooled.std(ddof=1)) if pooled.size > 1 else None
+    return Cell(float(pooled.mean()) if pooled.size else float("nan"), std, int(pooled.size))
+
+
+def published_cell(published: Published) -> Cell:
+    """The paper's value; it does not say over how many."""
+    return Cell(published.mean, published.std)
+
+
+def judge(claim: Claim, rows: Mapping[str, FinishedRow]) -> JudgedClaim:
+    """Judges a claim by the differences between its rows, replicate by replicate.
+
+    It holds if the mean difference exceeds the margin by more than two standard errors of the mean over
+    the replicates, fails if it falls short by more than that, and is tied in between. With a single
+    replicate there is no standard error and the sign decides.
+    """
+    left, right = _statistics(claim, rows[claim.left]), _statistics(claim, rows[claim.right])
+    differences = left - right
+    count = differences.size
+    error = float(differences.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+    excess = float(differences.mean()) - claim.margin
+    numbers = {
+        f"{claim.statistic} of {claim.left}": float(left.mean()),
+        f"{claim.statistic} of {claim.right}": float(right.mean()),
+        "difference": float(differences.mean()),
+        "standard error": error,
+        "replicates": count,
+    }
+    if claim.margin:
+        numbers["margin"] = claim.margin
+    return JudgedClaim(claim.text, _verdict(excess, error), numbers)
+
+
+def _verdict(excess: float, error: float) -> Verdict:
+    if not np.isfinite(excess) or abs(excess) <= _STANDARD_ERRORS * error:
+        return "tied"
+    return "holds" if excess > 0 else "fails"
+
+
+def _statistics(claim: Claim, row: FinishedRow) -> np.ndarray:
+    statistic = np.nanmean if claim.statistic == "mean" else _sample_std
+    return np.array([statistic(values(scores, claim.metric)) for scores in row.replicates])
+
+
+def _sample_std(cases: np.ndarray) -> float:
+    return float(np.nanstd(cases, ddof=1))
+
+
+def compare(comparison: Comparison, rows: Mapping[str, FinishedRow]) -> list[PairedTest]:
+    """Tests a row against every other one, corrected for the number of tests."""
+    first = _case_means(rows[comparison.row], comparison.metric)
+    others = [label for label in rows if label != comparison.row]
+    results = []
+    for label in others:
+        second = _case_means(rows[label], comparison.metric)
+        cases = sorted(first.keys() & second.keys())
+        p_value = significance.wilcoxon_signed_rank(
+            np.array([first[case] for case in cases]),
+            np.array([second[case] for case in cases]),
+            alternative=comparison.alternative,
+        )
+        results.append((label, len(cases), p_value))
+    corrected = significance.bonferroni([p_value for _, _, p_value in results])
+    return [
+        PairedTest(
+            comparison.metric, comparison.row, label, comparison.alternative, count, float(p), float(adjusted)
+        )
+        for (label, count, p), adjusted in zip(results, corrected, strict=True)
+    ]
+
+
+def _case_means(row: FinishedRow, metric: str) -> dict[str, float]:
+    by_case: Mapping[str, list[float]] = defaultdict(list)
+    for scores in row.replicates:
+        score = scores[metric]
+        if isinstance(score, Mapping):
+            for case, value in score.items():
+                by_case[case].append(value)
+    return {case: float(np.mean(found)) for case, found in by_case.items()}
+
+
+def finish(rows: Sequence[FinishedRow]) -> dict[str, FinishedRow]:
+    """The rows by label."""
+    return {row.row.label: row for row in rows}

@@ -1,0 +1,185 @@
+"""One training run: its folder, its training, its result."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from experiments.contract import PHANTOM, Config, Data, Experiment, Scores
+from experiments.verbs import configs, errors, papers, provenance
+from experiments.verbs.options import RunOptions
+from jaxmed.train import fit, mesh, observers
+from jaxmed.train.checkpoint import Checkpoints
+
+
+@dataclass(frozen=True)
+class RunName:
+    """What identifies a run: paper, preset, config and seed."""
+
+    paper: str
+    preset: str
+    config: Config
+    seed: int
+
+
+def data_name(options: RunOptions) -> str:
+    """The name under which results state their data."""
+    return PHANTOM if options.data_dir is None else options.data_dir.resolve().name
+
+
+def run_folder(name: RunName, options: RunOptions) -> Path:
+    """`<workdir>/<paper>/<label>-<hash>/seed<seed>`, where the hash is of the config and the data."""
+    preset_config = papers.find_preset(papers.find_paper(name.paper), name.preset)
+    source = PHANTOM if options.data_dir is None else str(options.data_dir.resolve())
+    label = configs.label(name.preset, preset_config, name.config)
+    digest = configs.config_hash(name.config, data_name=source)
+    return options.workdir / name.paper / f"{label}-{digest}" / f"seed{name.seed}"
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The result of a finished run, or None."""
+    file = folder / "result.json"
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def run(name: RunName, options: RunOptions) -> Path:
+    """Trains and evaluates a run, or goes on with it; a finished one is left as it is.
+
+    Returns:
+        The run's folder, with config.json, metrics.jsonl, metrics.csv, checkpoints and result.json.
+    """
+    experiment = papers.find_paper(name.paper)
+    folder = run_folder(name, options)
+    if not options.resume:
+        set_aside(folder)
+    if read_result(folder) is not None:
+        return folder
+    started = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "config.json", {**_identity(name), "data": data_name(options)})
+    data = make_data(experiment, name, options)
+    state = _train(experiment, name, options, data, folder)
+    scores = experiment.evaluate(name.config, state, data)
+    result = {**_identity(name), "data": data.name, **provenance.describe()}
+    result["seconds"] = round(time.monotonic() - started, 1)
+    write_json(folder / "result.json", {**result, "scores": scores})
+    return folder
+
+
+def set_aside(folder: Path) -> None:
+    """Renames an earlier run's folder to the first free `<name>-old<k>`."""
+    if folder.exists():
+        number = 1
+        while (target := folder.with_name(f"{folder.name}-old{number}")).exists():
+            number += 1
+        folder.rename(target)
+
+
+def make_data(experiment: Experiment, name: RunName, options: RunOptions) -> Data:
+    """The paper's data for this process.
+
+    Raises:
+        UserError: if the data directory does not exist.
+    """
+    if options.data_dir is not None and not options.data_dir.is_dir():
+        raise errors.UserError(f"--data-dir {options.data_dir} is not a folder")
+    return experiment.make_data(
+        name.config,
+        seed=name.seed,
+        data_dir=options.data_dir,
+        cache_dir=options.cache_dir or options.workdir / "cache",
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+
+
+def load(folder: Path) -> tuple[Experiment, RunName, Any]:
+    """Reads a run's config and its latest state, without its data.
+
+    Args:
+        folder: a run's folder (`.../seed0`).
+
+    Returns:
+        The paper, the run's name and the state on one device.
+
+    Raises:
+        UserError: if the folder holds no run.
+    """
+    file = folder / "config.json"
+    if not file.exists():
+        raise errors.UserError(f"{folder} is not the folder of a run: it has no config.json")
+    saved = json.loads(file.read_text())
+    experiment = papers.find_paper(saved["paper"])
+    preset_config = papers.find_preset(experiment, saved["preset"])
+    config = configs.from_json(type(preset_config), saved["config"])
+    algorithm = experiment.make_algorithm(config, None)
+    shapes = jax.eval_shape(algorithm.init, jax.random.key(0), experiment.example_batch(config))
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        if checkpoints.latest_step() is None:
+            raise errors.UserError(f"{folder} holds no checkpoint yet")
+        state = checkpoints.restore(shapes, mesh.make_mesh(1))
+    return experiment, RunName(saved["paper"], saved["preset"], config, saved["seed"]), state
+
+
+def write_json(file: Path, content: Any) -> None:
+    """Writes `content` whole or not at all."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=1) + "\n")
+    temporary.replace(file)
+
+
+def _identity(name: RunName) -> dict[str, Any]:
+    return {
+        "paper": name.paper,
+        "preset": name.preset,
+        "seed": name.seed,
+        "config": configs.to_json(name.config),
+    }
+
+
+def _train(experiment: Experiment, name: RunName, options: RunOptions, data: Data, folder: Path) -> Any:
+    config = name.config
+    algorithm = experiment.make_algorithm(config, data)
+    devices = mesh.make_mesh(options.mesh.data, options.mesh.space)
+    key_init, key_fit = jax.random.split(jax.random.key(name.seed))
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        state = _initial_state(experiment, algorithm, config, checkpoints, devices, key_init)
+        first_step = int(state.step)
+        if first_step:
+            print(f"going on from step {first_step} of {folder}", file=sys.stderr)
+        bar = observers.ProgressBar(folder.parent.name, config.num_steps, every=options.log_every)
+        watchers: list[fit.Observer] = [
+            bar,
+            observers.MetricLog(folder, first_step=first_step, every=options.log_every),
+            observers.SaveCheckpoints(
+                checkpoints, every=options.checkpoint_every, num_steps=config.num_steps
+            ),
+        ]
+        if options.tensorboard:
+            watchers.append(observers.TensorBoard(folder, every=options.log_every))
+        try:
+            return fit.fit(
+                algorithm,
+                state,
+                data.batches(first_step),
+                key=key_fit,
+                num_steps=config.num_steps,
+                mesh=devices,
+                mode=options.compile,
+                observers=watchers,
+            )
+        finally:
+            bar.close()
+
+
+def _initial_state(experiment, algorithm, config, checkpoints, devices, key) -> Any:
+    batch = experiment.example_batch(config)
+    if checkpoints.latest_step() is not None:
+        return checkpoints.restore(jax.eval_shape(algorithm.init, key, batch), devices)
+    zeros = jax.tree.map(lambda x: jax.numpy.zeros(x.shape, x.dtype), dict(batch))
+    return jax.jit(algorithm.init)(key, zeros)

@@ -1,0 +1,135 @@
+"""The verb table: runs what is missing of a table and sets the paper beside ours."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from experiments.contract import Config, FinishedRow, Row, Table
+from experiments.verbs import configs, errors, judgement, papers, provenance, runs
+from experiments.verbs.options import RunOptions
+from jaxmed.report import figures
+from jaxmed.report import table as report_table
+from jaxmed.report.table import ReportRow, TableReport
+
+
+@dataclass(frozen=True)
+class TableOptions(RunOptions):
+    """Runs the rows of a table and writes JSON, CSV, Markdown and a figure into <workdir>/<paper>."""
+
+    preset: str = "demo"
+    """Sizes: paper, demo or tiny."""
+
+    seeds: tuple[int, ...] = (0,)
+    """Each row is run once with each seed."""
+
+
+def table(paper: str, table_name: str, config: Config, options: TableOptions) -> int:
+    """Makes the table and prints it.
+
+    Raises:
+        UserError: if the paper has no such table.
+    """
+    experiment = papers.find_paper(paper)
+    wanted = experiment.tables[errors.choose("table", table_name, experiment.tables)]
+    finished = [
+        _finish_row(paper, row, number, wanted, config, options)
+        for number, row in enumerate(wanted.rows(config))
+    ]
+    report = make_report(paper, table_name, wanted, finished, config, options)
+    label = configs.label(options.preset, papers.find_preset(experiment, options.preset), config)
+    stem = options.workdir / paper / f"{table_name}-{label}"
+    files = write(report, stem)
+    if wanted.figures is not None:
+        files += list(wanted.figures(finished, stem.parent))
+    show(report)
+    print("written: " + " ".join(map(str, files)))
+    return 0
+
+
+def _finish_row(
+    paper: str, row: Row, number: int, table: Table, config: Config, options: TableOptions
+) -> FinishedRow:
+    num_rows = len(table.rows(config))
+    folders = []
+    names = [runs.RunName(paper, options.preset, c, seed) for c in row.configs for seed in options.seeds]
+    for index, name in enumerate(names):
+        print(f"row {number + 1}/{num_rows} {row.label}, run {index + 1}/{len(names)}", file=sys.stderr)
+        _discard_other_commits(runs.run_folder(name, options))
+        folders.append(runs.run(name, options))
+    scores = tuple((runs.read_result(folder) or {})["scores"] for folder in folders)
+    return FinishedRow(row, scores, tuple(folders))
+
+
+def _discard_other_commits(folder: Path) -> None:
+    """Sets a result of another commit aside: the rows of one table come from one state of the code."""
+    result = runs.read_result(folder)
+    if result is not None and result["commit"] != provenance.commit():
+        runs.set_aside(folder)
+
+
+def make_report(
+    paper: str,
+    table_name: str,
+    table: Table,
+    finished: Sequence[FinishedRow],
+    config: Config,
+    options: TableOptions,
+) -> TableReport:
+    """Summarises finished rows, judges the claims and runs the tests."""
+    rows = judgement.finish(finished)
+    label = configs.label(
+        options.preset, papers.find_preset(papers.find_paper(paper), options.preset), config
+    )
+    return TableReport(
+        paper=paper,
+        table=table_name,
+        caption=table.caption,
+        preset=label,
+        seeds=options.seeds,
+        metrics=table.metrics,
+        rows=tuple(
+            ReportRow(
+                row.row.label,
+                {name: judgement.published_cell(value) for name, value in row.row.published.items()},
+                {name: judgement.cell(row, name) for name in table.metrics},
+            )
+            for row in finished
+        ),
+        claims=tuple(judgement.judge(claim, rows) for claim in table.claims),
+        tests=tuple(test for c in table.comparisons for test in judgement.compare(c, rows)),
+        provenance={"data": runs.data_name(options), **provenance.describe()},
+    )
+
+
+def write(report: TableReport, stem: Path) -> list[Path]:
+    """Writes `<stem>.json`, `.md`, `.csv` and `.png`."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    texts = {
+        ".json": report_table.to_json(report),
+        ".md": report_table.to_markdown(report),
+        ".csv": report_table.to_csv(report),
+    }
+    files = []
+    for suffix, text in texts.items():
+        files.append(Path(f"{stem}{suffix}"))
+        files[-1].write_text(text)
+    files.append(figures.save(figures.draw_table(report), Path(f"{stem}.png")))
+    return files
+
+
+def show(report: TableReport) -> None:
+    """Prints the report on the terminal."""
+    console = Console()
+    grid = RichTable(*report_table.header(report), title=f"{report.paper}, {report.table}: {report.caption}")
+    for cells in report_table.body(report):
+        grid.add_row(*cells)
+    console.print(grid)
+    console.print(report_table.describe_source(report), markup=False)
+    for claim in report.claims:
+        console.print(report_table.describe_claim(claim), markup=False)
+    for test in report.tests:
+        console.print(report_table.describe_test(test), markup=False)

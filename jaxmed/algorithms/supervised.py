@@ -1,0 +1,61 @@
+"""Supervised training of one network."""
+
+from collections.abc import Callable
+
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxmed.train import net
+from jaxmed.train.fit import Algorithm
+from jaxmed.types import Batch, Leaf
+
+
+@flax.struct.dataclass
+class SupervisedState:
+    """Attributes: step, the number of updates so far; net, the network."""
+
+    step: Leaf
+    net: net.NetState
+
+
+def supervised(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    *,
+    prepare: Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]],
+    loss: Callable[[jax.Array, jax.Array], jax.Array],
+) -> Algorithm:
+    """Makes the algorithm that minimises the mean of `loss` over the batch.
+
+    Args:
+        model: called as `model(inputs, train=...)`.
+        optimizer: of the model's parameters.
+        prepare: `(batch, key) -> (inputs, targets)`: casts, augments and normalises on the device.
+        loss: `(outputs, targets) -> (batch,)`, one value per example.
+
+    Returns:
+        An algorithm whose state is a `SupervisedState` and whose metric is `loss`. Where the batch has a
+        `weight` (batch,), the loss is the weighted mean.
+    """
+
+    def batch_loss(params, batch_stats, inputs, targets, weight):
+        outputs, batch_stats = net.apply_train(model, params, batch_stats, inputs)
+        values = loss(outputs, targets)
+        return jnp.average(values, weights=weight), (batch_stats, {})
+
+    def init(key, batch):
+        shape = jax.eval_shape(lambda b, k: prepare(b, k)[0], batch, key)
+        state = net.init_net(model, optimizer, key, jnp.zeros(shape.shape, shape.dtype))
+        return SupervisedState(jnp.zeros((), jnp.int32), state)
+
+    def step(state, batch, key):
+        inputs, targets = prepare(batch, key)
+        new_net, value, _ = net.update_net(
+            state.net, optimizer, batch_loss, inputs, targets, batch.get("weight")
+        )
+        return SupervisedState(state.step + 1, new_net), {"loss": value}
+
+    return Algorithm(init, step)

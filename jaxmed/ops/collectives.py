@@ -1,0 +1,34 @@
+"""Means over devices for code that may run once for the whole mesh or once per device.
+
+A step is traced either as one global program (`jax.jit` with shardings), where a mean over the batch is
+already the mean over all devices, or as one program per device (`jax.shard_map` over the data axis), where
+it is a mean over the local examples. The functions here do the right thing in both, so that no step and
+no model mentions devices.
+"""
+
+import jax
+
+from jaxmed import types
+
+
+def runs_per_device() -> bool:
+    """Tells whether the caller is being traced as one program per device of the data axis."""
+    return types.DATA_AXIS in jax.sharding.get_abstract_mesh().manual_axes
+
+
+def mean_over_devices(tree: types.PyTree) -> types.PyTree:
+    """Averages the leaves of `tree` over the data axis; the identity in a global program.
+
+    Args:
+        tree: arrays, each the mean over the local examples of its device.
+
+    Returns:
+        The same tree, equal on all devices. With equally many examples per device it is the mean over
+        the global batch.
+    """
+    return jax.lax.pmean(tree, types.DATA_AXIS) if runs_per_device() else tree
+
+
+def first_position(local_size: int) -> jax.Array | int:
+    """Position in the global batch of this program's first example (0 in a global program)."""
+    return jax.lax.axis_index(types.DATA_AXIS) * local_size if runs_per_device() else 0

@@ -1,0 +1,175 @@
+"""Observers of a run: progress for people, logs for programs, checkpoints.
+
+Each is called as `observer(step, state, metrics)` after every step. Metrics live on the device; an
+observer that looks at them waits for the step, so each looks only every so many steps.
+"""
+
+import csv
+import importlib.util
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from jaxmed.train.checkpoint import Checkpoints
+
+
+def read_metrics(metrics: dict[str, jax.Array]) -> dict[str, float]:
+    """Fetches the scalars of a step from the device."""
+    return {name: float(value) for name, value in jax.device_get(metrics).items()}
+
+
+class ProgressBar:
+    """A bar with the time left on a terminal; elsewhere a plain line now and then."""
+
+    def __init__(self, label: str, num_steps: int, *, every: int = 10, seconds_between_lines: float = 20.0):
+        """Starts at the first step it sees.
+
+        Args:
+            label: what is being trained.
+            num_steps: the step at which the run ends.
+            every: steps between looks at the metrics.
+            seconds_between_lines: pause between lines where the output is no terminal.
+        """
+        self._label, self._num_steps, self._every = label, num_steps, every
+        self._pause, self._last_line = seconds_between_lines, time.monotonic()
+        self._start: tuple[int, float] | None = None
+        self._bar: Progress | None = None
+
+    def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
+        """Shows the step when it is due."""
+        if self._start is None:
+            self._start = (step, time.monotonic())
+        if step % self._every and step != self._num_steps:
+            return
+        text = "  ".join(f"{name} {value:.4g}" for name, value in read_metrics(metrics).items())
+        if sys.stderr.isatty():
+            self._draw(step, text)
+        else:
+            self._print(step, text)
+
+    def _draw(self, step: int, text: str) -> None:
+        if self._bar is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TextColumn("{task.completed}/{task.total}"),
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[metrics]}"),
+            )
+            self._bar = Progress(*columns, transient=True)
+            self._task = self._bar.add_task(self._label, total=self._num_steps, metrics="")
+            self._bar.start()
+        self._bar.update(self._task, completed=step, metrics=text)
+
+    def _print(self, step: int, text: str) -> None:
+        now = time.monotonic()
+        if now - self._last_line < self._pause and step != self._num_steps:
+            return
+        self._last_line = now
+        first, begun = self._start or (step, now)
+        rate = (step - first) / max(now - begun, 1e-9)
+        left = f"  {(self._num_steps - step) / rate:.0f} s left" if rate and step < self._num_steps else ""
+        print(f"{self._label}  step {step}/{self._num_steps}  {text}{left}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Takes the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class MetricLog:
+    """Writes metrics.jsonl and metrics.csv into a run's folder.
+
+    A run that resumes from an earlier step than the files reach drops the lines after that step, so that
+    each step stands there once.
+    """
+
+    def __init__(self, directory: Path, *, first_step: int = 0, every: int = 10):
+        """Opens the log.
+
+        Args:
+            directory: the run's folder.
+            first_step: the step from which this run goes on.
+            every: steps between lines.
+        """
+        self._jsonl, self._csv, self._every = directory / "metrics.jsonl", directory / "metrics.csv", every
+        kept = []
+        if self._jsonl.exists():
+            lines = (_parse(line) for line in self._jsonl.read_text().splitlines())
+            kept = [line for line in lines if line is not None and line["step"] <= first_step]
+        self._jsonl.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self._csv.unlink(missing_ok=True)
+        for line in kept:
+            self._append_csv(line)
+
+    def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
+        """Writes the step's metrics when it is due."""
+        if step % self._every:
+            return
+        line: dict[str, float | int] = {"step": step, **read_metrics(metrics)}
+        with self._jsonl.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        self._append_csv(line)
+
+    def _append_csv(self, line: dict[str, float | int]) -> None:
+        is_new = not self._csv.exists()
+        with self._csv.open("a", newline="") as file:
+            writer = csv.DictWriter(file, line.keys())
+            if is_new:
+                writer.writeheader()
+            writer.writerow(line)
+
+
+def _parse(line: str) -> dict[str, float | int] | None:
+    """Reads one line of the log; None for the half-written last line of a killed run."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
+
+
+class TensorBoard:
+    """Writes scalars for TensorBoard; needs the package tensorboardX."""
+
+    def __init__(self, directory: Path, *, every: int = 10):
+        """Opens the event file.
+
+        Raises:
+            ModuleNotFoundError: if tensorboardX is not installed.
+        """
+        if importlib.util.find_spec("tensorboardX") is None:
+            raise ModuleNotFoundError(
+                "--tensorboard needs the package tensorboardX: pip install tensorboardX"
+            )
+        from tensorboardX import SummaryWriter
+
+        self._writer, self._every = SummaryWriter(str(directory)), every
+
+    def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
+        """Writes the step's metrics when it is due."""
+        if step % self._every == 0:
+            for name, value in read_metrics(metrics).items():
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Finishes the event file."""
+        self._writer.close()
+
+
+class SaveCheckpoints:
+    """Saves the state every so many steps and at the last one."""
+
+    def __init__(self, checkpoints: Checkpoints, *, every: int, num_steps: int):
+        """Saves into `checkpoints` every `every` steps and at `num_steps`."""
+        self._checkpoints, self._every, self._num_steps = checkpoints, every, num_steps
+
+    def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
+        """Saves when it is due."""
+        if step % self._every == 0 or step == self._num_steps:
+            self._checkpoints.save(step, state)

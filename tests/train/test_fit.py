@@ -1,0 +1,255 @@
+"""The loop: resume, device counts, compile modes, refresh, one compilation."""
+
+import itertools
+
+import chex
+import flax
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxmed.algorithms.supervised import supervised
+from jaxmed.ops.example_keys import example_keys
+from jaxmed.train import fit, mesh, net
+
+NUM_EXAMPLES, BATCH_SIZE = 64, 8
+
+
+class Perceptron(nn.Module):
+    features: int = 1
+    normalise: bool = False
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        x = nn.Dense(16, use_bias=not self.normalise)(x)
+        if self.normalise:
+            x = nn.BatchNorm(use_running_average=not train, momentum=0.9)(x)
+        return nn.Dense(self.features)(nn.relu(x))
+
+
+def make_batches(first_step=0):
+    """Step s always gives the same batch."""
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(NUM_EXAMPLES, 4)).astype(np.float32)
+    targets = inputs[:, :1] * 2 - inputs[:, 1:2]
+    for step in itertools.count(first_step):
+        chosen = np.random.default_rng([1, step]).integers(0, NUM_EXAMPLES, BATCH_SIZE)
+        yield {"image": inputs[chosen], "target": targets[chosen]}
+
+
+def jitter(batch, key):
+    """Random per example, as an augmentation is."""
+    keys = example_keys(key, len(batch["image"]))
+    noise = jax.vmap(lambda k: 0.1 * jax.random.normal(k, (4,)))(keys)
+    return batch["image"] + noise, batch["target"]
+
+
+def squared_error(outputs, targets):
+    return jnp.square(outputs - targets).mean(axis=-1)
+
+
+def make_supervised(normalise=False):
+    return supervised(Perceptron(normalise=normalise), optax.adam(1e-2), prepare=jitter, loss=squared_error)
+
+
+@flax.struct.dataclass
+class AdversarialState:
+    step: jax.Array
+    generator: net.NetState
+    critic: net.NetState
+
+
+def make_adversarial():
+    """Two networks and an inner scan over critic updates: another shape of step than supervised."""
+    optimizer, generator, critic = optax.adam(1e-2), Perceptron(4), Perceptron(1)
+
+    def critic_loss(params, stats, fake, real):
+        real_score, _ = net.apply_train(critic, params, stats, real)
+        fake_score, _ = net.apply_train(critic, params, stats, fake)
+        return (jax.nn.softplus(-real_score) + jax.nn.softplus(fake_score)).mean(), (stats, {})
+
+    def generator_loss(params, stats, critic_params, noise):
+        fake, _ = net.apply_train(generator, params, stats, noise)
+        score, _ = net.apply_train(critic, critic_params, {}, fake)
+        return jax.nn.softplus(-score).mean(), (stats, {})
+
+    def draw(key, count):
+        return jax.vmap(lambda k: jax.random.normal(k, (3,)))(example_keys(key, count))
+
+    def init(key, batch):
+        keys = jax.random.split(key)
+        return AdversarialState(
+            jnp.zeros((), jnp.int32),
+            net.init_net(generator, optimizer, keys[0], jnp.zeros((1, 3))),
+            net.init_net(critic, optimizer, keys[1], batch["image"]),
+        )
+
+    def step(state, batch, key):
+        key_critic, key_generator = jax.random.split(key)
+        count = len(batch["image"])
+
+        def update_critic(critic_net, key):
+            fake, _ = net.apply_train(generator, state.generator.params, {}, draw(key, count))
+            critic_net, value, _ = net.update_net(critic_net, optimizer, critic_loss, fake, batch["image"])
+            return critic_net, value
+
+        critic_net, values = jax.lax.scan(update_critic, state.critic, jax.random.split(key_critic, 2))
+        generator_net, value, _ = net.update_net(
+            state.generator, optimizer, generator_loss, critic_net.params, draw(key_generator, count)
+        )
+        metrics = {"critic_loss": values.mean(), "generator_loss": value}
+        return AdversarialState(state.step + 1, generator_net, critic_net), metrics
+
+    return fit.Algorithm(init, step)
+
+
+ALGORITHMS = {
+    "supervised": make_supervised,
+    "batch_norm": lambda: make_supervised(normalise=True),
+    "adversarial": make_adversarial,
+}
+
+
+@pytest.fixture(params=ALGORITHMS)
+def algorithm(request):
+    return ALGORITHMS[request.param]()
+
+
+def train(algorithm, num_steps, *, num_devices=1, state=None, mode="jit", **options):
+    if state is None:
+        state = algorithm.init(jax.random.key(0), next(make_batches()))
+    seen = []
+    state = fit.fit(
+        algorithm,
+        state,
+        make_batches(int(state.step)),
+        key=jax.random.key(1),
+        num_steps=num_steps,
+        mesh=mesh.make_mesh(num_devices),
+        mode=mode,
+        observers=[lambda step, state, metrics: seen.append((step, jax.device_get(metrics)))],
+        **options,
+    )
+    return jax.device_get(state), seen
+
+
+def test_step_keeps_shapes_and_compiles_once(algorithm):
+    batch = next(make_batches())
+    state = algorithm.init(jax.random.key(0), batch)
+    expected = jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state)
+    step = fit.compile_step(algorithm, mesh.make_mesh(1))
+    key = jax.random.key(1)
+    for _ in range(3):
+        state, _ = step(state, batch, key)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), state) == expected
+    assert step._cache_size() <= 2  # host arrays first, then arrays on the mesh
+
+
+def test_resumed_run_equals_straight_run(algorithm):
+    straight, seen = train(algorithm, 12)
+    half, _ = train(algorithm, 7)
+    resumed, seen_later = train(algorithm, 12, state=half)
+    chex.assert_trees_all_equal(straight, resumed)
+    assert seen[7:] == seen_later
+
+
+def test_four_devices_equal_one(algorithm):
+    one, seen_one = train(algorithm, 8)
+    four, seen_four = train(algorithm, 8, num_devices=4)
+    chex.assert_trees_all_close(one, four, rtol=1e-5, atol=1e-5)
+    chex.assert_trees_all_close(seen_one, seen_four, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["supervised", "adversarial"])
+def test_per_device_programs_equal_the_global_program(name):
+    algorithm = ALGORITHMS[name]()
+    one, seen_one = train(algorithm, 8)
+    per_device, seen_per_device = train(algorithm, 8, num_devices=4, mode="pmap")
+    chex.assert_trees_all_close(one, per_device, rtol=1e-5, atol=1e-5)
+    chex.assert_trees_all_close(seen_one, seen_per_device, rtol=1e-5)
+
+
+def test_per_device_batch_statistics_are_local():
+    """With normalisation over a device's own two examples the result must differ from the global one."""
+    algorithm = make_supervised(normalise=True)
+    together, _ = train(algorithm, 3, num_devices=4)
+    apart, _ = train(algorithm, 3, num_devices=4, mode="pmap")
+    gap = jax.tree.map(lambda a, b: np.abs(a - b).max(), together.net.batch_stats, apart.net.batch_stats)
+    assert max(jax.tree.leaves(gap)) > 1e-3
+
+
+def test_per_device_gradient_is_the_mean_of_the_devices_gradients():
+    """Plain gradient descent on a linear loss: the update is the mean over all examples."""
+
+    class Linear(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train: bool):
+            return nn.Dense(1, use_bias=False)(x)
+
+    algorithm = supervised(
+        Linear(),
+        optax.sgd(1.0),
+        prepare=lambda batch, key: (batch["image"], batch["target"]),
+        loss=lambda outputs, targets: outputs[:, 0],
+    )
+    batch = next(make_batches())
+    before = jax.device_get(algorithm.init(jax.random.key(0), batch))
+    after, _ = train(algorithm, 1, num_devices=4, mode="pmap")
+    moved = jax.tree.leaves(before.net.params)[0] - jax.tree.leaves(after.net.params)[0]
+    np.testing.assert_allclose(moved[:, 0], batch["image"].mean(axis=0), rtol=1e-5)
+
+
+def test_refresh_runs_before_the_steps_it_divides():
+    algorithm = make_supervised()
+    calls = []
+
+    def refresh(state):
+        calls.append(int(state.step))
+        return state
+
+    train(algorithm._replace(refresh=refresh), 7, refresh_every=3)
+    assert calls == [0, 3, 6]
+
+
+def test_finished_state_comes_back_unchanged():
+    state, _ = train(make_supervised(), 3)
+    again, seen = train(make_supervised(), 3, state=state)
+    chex.assert_trees_all_equal(state, again)
+    assert seen == []
+
+
+def test_loop_takes_only_the_batches_it_needs():
+    algorithm = make_supervised()
+    batches = make_batches()
+    taken = []
+    counted = (taken.append(1) or batch for batch in batches)
+    state = algorithm.init(jax.random.key(0), next(make_batches()))
+    fit.fit(algorithm, state, counted, key=jax.random.key(1), num_steps=5, mesh=mesh.make_mesh(1))
+    assert len(taken) == 5
+
+
+def test_weights_leave_padded_examples_out():
+    algorithm = supervised(
+        Perceptron(),
+        optax.sgd(0.1),
+        prepare=lambda batch, key: (batch["image"], batch["target"]),
+        loss=squared_error,
+    )
+    batch = next(make_batches())
+    state = algorithm.init(jax.random.key(0), batch)
+    part = {name: array[:5] for name, array in batch.items()}
+    padded = {**batch, "weight": np.array([1] * 5 + [0] * 3, np.float32)}
+    expected, _ = algorithm.step(state, part, jax.random.key(1))
+    found, _ = algorithm.step(state, padded, jax.random.key(1))
+    chex.assert_trees_all_close(expected, found, rtol=1e-5, atol=1e-7)
+
+
+def test_unknown_mode_and_space_with_pmap_are_refused():
+    algorithm = make_supervised()
+    with pytest.raises(ValueError, match="unknown compile mode 'vmap'"):
+        fit.compile_step(algorithm, mesh.make_mesh(1), "vmap")
+    with pytest.raises(ValueError, match=r"mesh\.space must be 1, not 2"):
+        fit.compile_step(algorithm, mesh.make_mesh(2, 2), "pmap")

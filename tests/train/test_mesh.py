@@ -1,0 +1,35 @@
+import jax
+import numpy as np
+import pytest
+from jax.sharding import PartitionSpec
+
+from jaxmed.train import mesh
+
+
+def test_mesh_takes_what_space_leaves():
+    assert dict(mesh.make_mesh().shape) == {"data": jax.device_count(), "space": 1}
+    assert dict(mesh.make_mesh(space=2).shape) == {"data": jax.device_count() // 2, "space": 2}
+    assert dict(mesh.make_mesh(2, 3).shape) == {"data": 2, "space": 3}
+
+
+@pytest.mark.parametrize(("data", "space"), [(9, 1), (3, 3), (0, 9), (1, 0), (-1, 1)])
+def test_mesh_that_does_not_fit_is_refused(data, space):
+    with pytest.raises(ValueError, match="does not fit"):
+        mesh.make_mesh(data, space)
+
+
+def test_images_are_split_over_data_and_volumes_over_space_too():
+    devices = mesh.make_mesh(2, 4)
+    batch = {"volume": np.zeros((4, 8, 3, 3, 1)), "image": np.zeros((4, 8, 8, 1)), "label": np.arange(4)}
+    placed = mesh.put_batch(batch, devices)
+    assert placed["volume"].sharding.spec == PartitionSpec("data", "space")
+    assert placed["volume"].addressable_shards[0].data.shape == (2, 2, 3, 3, 1)
+    assert placed["image"].addressable_shards[0].data.shape == (2, 8, 8, 1)
+    np.testing.assert_array_equal(placed["label"], batch["label"])
+
+
+def test_batch_that_does_not_divide_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"axis 0 of 'image' has size 6.*4 part"):
+        mesh.put_batch({"image": np.zeros((6, 2))}, mesh.make_mesh(4))
+    with pytest.raises(ValueError, match="axis 1 of 'volume' has size 3"):
+        mesh.put_batch({"volume": np.zeros((2, 3, 2, 2, 1))}, mesh.make_mesh(2, 2))

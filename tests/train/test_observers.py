@@ -1,0 +1,70 @@
+import csv
+import json
+import sys
+
+import jax.numpy as jnp
+
+from jaxmed.train import mesh, observers
+from jaxmed.train.checkpoint import Checkpoints
+
+
+def metrics_of(step):
+    return {"loss": jnp.asarray(1.0 / step)}
+
+
+def read_lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_log_writes_every_nth_step_to_both_files(tmp_path):
+    log = observers.MetricLog(tmp_path, every=2)
+    for step in range(1, 7):
+        log(step, None, metrics_of(step))
+    assert read_lines(tmp_path) == [{"step": step, "loss": 1.0 / step} for step in (2, 4)] + [
+        {"step": 6, "loss": float(jnp.float32(1 / 6))}
+    ]
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "4", "6"]
+
+
+def test_log_of_a_resumed_run_holds_each_step_once(tmp_path):
+    log = observers.MetricLog(tmp_path, every=1)
+    for step in range(1, 6):
+        log(step, None, metrics_of(step))
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')  # killed while writing
+    log = observers.MetricLog(tmp_path, first_step=3, every=1)
+    log(4, None, metrics_of(4))
+    assert [line["step"] for line in read_lines(tmp_path)] == [1, 2, 3, 4]
+    with (tmp_path / "metrics.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_progress_prints_plain_lines_with_time_left_without_a_terminal(capsys):
+    bar = observers.ProgressBar("demo", 4, every=1, seconds_between_lines=0.0)
+    for step in range(1, 5):
+        bar(step, None, metrics_of(step))
+    bar.close()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1].startswith("demo  step 4/4  loss 0.25")
+    assert any("s left" in line for line in lines[:-1])
+
+
+def test_progress_draws_a_bar_on_a_terminal(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    bar = observers.ProgressBar("demo", 2, every=1)
+    bar(1, None, metrics_of(1))
+    assert bar._bar is not None and bar._bar.tasks[0].completed == 1
+    bar.close()
+
+
+def test_checkpoints_are_saved_when_due_and_at_the_end(tmp_path):
+    with Checkpoints(tmp_path, max_to_keep=9) as checkpoints:
+        save = observers.SaveCheckpoints(checkpoints, every=4, num_steps=10)
+        for step in range(1, 11):
+            save(step, {"step": jnp.asarray(step)}, {})
+    assert sorted(int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()) == [4, 8, 10]
+    with Checkpoints(tmp_path) as checkpoints:
+        state = checkpoints.restore({"step": jnp.asarray(0)}, mesh.make_mesh(1))
+    assert int(state["step"]) == 10
