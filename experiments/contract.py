@@ -4,7 +4,7 @@ Nothing here knows a paper, and nothing is registered: `experiments/<name>/__ini
 EXPERIMENT, and the folder's name is the paper's name.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +16,8 @@ from jaxmed.train.fit import Algorithm
 Config = Any
 """A frozen dataclass of int, float, bool, str, Literal, tuple and nested dataclasses."""
 
-Scores = Mapping[str, float | Mapping[str, float]]
-"""What `evaluate` measures, by metric: a number of the whole run, or one number per case name."""
+Scores = Mapping[str, Mapping[str, float]]
+"""What `evaluate` measures: by metric, a number per case. A number of the whole run has the case "all"."""
 
 PHANTOM = "phantom"
 """Name of the built-in data of a paper."""
@@ -35,7 +35,7 @@ class Data:
     """
 
     name: str
-    batches: Callable[[int], Iterator[Mapping[str, np.ndarray]]]
+    batches: Callable[[int], Generator[Mapping[str, np.ndarray], None, None]]
     evaluation: Any = None
 
 
@@ -100,11 +100,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class FinishedRow:
-    """A row with its runs: `replicates[k]` are the scores of one seed and one config, in `folders[k]`."""
+    """A row with its runs.
+
+    Attributes:
+        row: what was run.
+        replicates: the scores of each run: one seed of one config.
+        load: `load(k) -> (config, state, data)` of the k-th run.
+    """
 
     row: Row
     replicates: tuple[Scores, ...]
-    folders: tuple[Path, ...] = ()
+    load: Callable[[int], tuple[Config, Any, Data]]
 
 
 @dataclass(frozen=True)

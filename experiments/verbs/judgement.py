@@ -19,12 +19,11 @@ _STANDARD_ERRORS = 2.0
 
 def values(scores: Scores, metric: str) -> np.ndarray:
     """The values of `metric` in one run, one per case."""
-    score = scores[metric]
-    return np.array(list(score.values()) if isinstance(score, Mapping) else [score], np.float64)
+    return np.array(list(scores[metric].values()), np.float64)
 
 
 def cell(row: FinishedRow, metric: str) -> Cell:
-    """Mean and sample standard deviation over all cases of all replicates; undefined values (NaN) count not."""
+    """Mean and sample standard deviation over all cases of all replicates, without undefined (NaN) ones."""
     pooled = np.concatenate([values(scores, metric) for scores in row.replicates])
     pooled = pooled[np.isfinite(pooled)]
     std = float(pooled.std(ddof=1)) if pooled.size > 1 else None
@@ -99,12 +98,10 @@ def compare(comparison: Comparison, rows: Mapping[str, FinishedRow]) -> list[Pai
 
 
 def _case_means(row: FinishedRow, metric: str) -> dict[str, float]:
-    by_case: Mapping[str, list[float]] = defaultdict(list)
+    by_case: dict[str, list[float]] = defaultdict(list)
     for scores in row.replicates:
-        score = scores[metric]
-        if isinstance(score, Mapping):
-            for case, value in score.items():
-                by_case[case].append(value)
+        for case, value in scores[metric].items():
+            by_case[case].append(value)
     return {case: float(np.mean(found)) for case, found in by_case.items()}
 
 

@@ -1,5 +1,6 @@
 """One training run: its folder, its training, its result."""
 
+import contextlib
 import json
 import os
 import sys
@@ -9,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
 
-from experiments.contract import PHANTOM, Config, Data, Experiment, Scores
+from experiments.contract import PHANTOM, Config, Data, Experiment
 from experiments.verbs import configs, errors, papers, provenance
 from experiments.verbs.options import RunOptions
 from jaxmed.train import fit, mesh, observers
 from jaxmed.train.checkpoint import Checkpoints
+
+_RESULT = "result.json"
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,14 @@ def run_folder(name: RunName, options: RunOptions) -> Path:
     return options.workdir / name.paper / f"{label}-{digest}" / f"seed{name.seed}"
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """The result of a finished run, or None."""
-    file = folder / "result.json"
-    return json.loads(file.read_text()) if file.exists() else None
+def is_finished(folder: Path) -> bool:
+    """Tells whether the run has been trained and evaluated."""
+    return (folder / _RESULT).exists()
+
+
+def read_result(folder: Path) -> dict[str, Any]:
+    """The result of a finished run."""
+    return json.loads((folder / _RESULT).read_text())
 
 
 def run(name: RunName, options: RunOptions) -> Path:
@@ -57,7 +66,7 @@ def run(name: RunName, options: RunOptions) -> Path:
     folder = run_folder(name, options)
     if not options.resume:
         set_aside(folder)
-    if read_result(folder) is not None:
+    if is_finished(folder):
         return folder
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
@@ -67,7 +76,7 @@ def run(name: RunName, options: RunOptions) -> Path:
     scores = experiment.evaluate(name.config, state, data)
     result = {**_identity(name), "data": data.name, **provenance.describe()}
     result["seconds"] = round(time.monotonic() - started, 1)
-    write_json(folder / "result.json", {**result, "scores": scores})
+    write_json(folder / _RESULT, {**result, "scores": scores})
     return folder
 
 
@@ -143,43 +152,58 @@ def _identity(name: RunName) -> dict[str, Any]:
 
 
 def _train(experiment: Experiment, name: RunName, options: RunOptions, data: Data, folder: Path) -> Any:
-    config = name.config
-    algorithm = experiment.make_algorithm(config, data)
+    algorithm = experiment.make_algorithm(name.config, data)
     devices = mesh.make_mesh(options.mesh.data, options.mesh.space)
     key_init, key_fit = jax.random.split(jax.random.key(name.seed))
-    with Checkpoints(folder / "checkpoints") as checkpoints:
-        state = _initial_state(experiment, algorithm, config, checkpoints, devices, key_init)
+    with contextlib.ExitStack() as stack:
+        checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints"))
+        state = _initial_state(experiment, algorithm, name.config, checkpoints, devices, key_init)
         first_step = int(state.step)
         if first_step:
             print(f"going on from step {first_step} of {folder}", file=sys.stderr)
-        bar = observers.ProgressBar(folder.parent.name, config.num_steps, every=options.log_every)
-        watchers: list[fit.Observer] = [
-            bar,
-            observers.MetricLog(folder, first_step=first_step, every=options.log_every),
-            observers.SaveCheckpoints(
-                checkpoints, every=options.checkpoint_every, num_steps=config.num_steps
-            ),
-        ]
-        if options.tensorboard:
-            watchers.append(observers.TensorBoard(folder, every=options.log_every))
-        try:
-            return fit.fit(
-                algorithm,
-                state,
-                data.batches(first_step),
-                key=key_fit,
-                num_steps=config.num_steps,
-                mesh=devices,
-                mode=options.compile,
-                observers=watchers,
-            )
-        finally:
-            bar.close()
+        return fit.fit(
+            algorithm,
+            state,
+            stack.enter_context(contextlib.closing(data.batches(first_step))),
+            key=key_fit,
+            num_steps=name.config.num_steps,
+            mesh=devices,
+            mode=options.compile,
+            observers=_observers(options, checkpoints, folder, first_step, name.config.num_steps, stack),
+        )
 
 
-def _initial_state(experiment, algorithm, config, checkpoints, devices, key) -> Any:
-    batch = experiment.example_batch(config)
+def _observers(
+    options: RunOptions,
+    checkpoints: Checkpoints,
+    folder: Path,
+    first_step: int,
+    num_steps: int,
+    stack: contextlib.ExitStack,
+) -> list[fit.Observer]:
+    bar = observers.ProgressBar(folder.parent.name, num_steps, every=options.log_every)
+    stack.enter_context(contextlib.closing(bar))
+    watchers: list[fit.Observer] = [
+        bar,
+        observers.MetricLog(folder, first_step=first_step, every=options.log_every),
+        observers.SaveCheckpoints(checkpoints, every=options.checkpoint_every, num_steps=num_steps),
+    ]
+    if options.tensorboard:
+        events = observers.TensorBoard(folder, every=options.log_every)
+        watchers.append(stack.enter_context(contextlib.closing(events)))
+    return watchers
+
+
+def _initial_state(
+    experiment: Experiment,
+    algorithm: fit.Algorithm,
+    config: Config,
+    checkpoints: Checkpoints,
+    devices: Mesh,
+    key: jax.Array,
+) -> Any:
+    shapes = experiment.example_batch(config)
     if checkpoints.latest_step() is not None:
-        return checkpoints.restore(jax.eval_shape(algorithm.init, key, batch), devices)
-    zeros = jax.tree.map(lambda x: jax.numpy.zeros(x.shape, x.dtype), dict(batch))
+        return checkpoints.restore(jax.eval_shape(algorithm.init, key, shapes), devices)
+    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
     return jax.jit(algorithm.init)(key, zeros)

@@ -60,14 +60,18 @@ def _finish_row(
         print(f"row {number + 1}/{num_rows} {row.label}, run {index + 1}/{len(names)}", file=sys.stderr)
         _discard_other_commits(runs.run_folder(name, options))
         folders.append(runs.run(name, options))
-    scores = tuple((runs.read_result(folder) or {})["scores"] for folder in folders)
-    return FinishedRow(row, scores, tuple(folders))
+    scores = tuple(runs.read_result(folder)["scores"] for folder in folders)
+
+    def load(index: int):
+        _, name, state = runs.load(folders[index])
+        return name.config, state, runs.make_data(papers.find_paper(paper), name, options)
+
+    return FinishedRow(row, scores, load)
 
 
 def _discard_other_commits(folder: Path) -> None:
     """Sets a result of another commit aside: the rows of one table come from one state of the code."""
-    result = runs.read_result(folder)
-    if result is not None and result["commit"] != provenance.commit():
+    if runs.is_finished(folder) and runs.read_result(folder)["commit"] != provenance.commit():
         runs.set_aside(folder)
 
 

@@ -1,6 +1,5 @@
 """The verb train: one run of one config."""
 
-import json
 from dataclasses import dataclass
 
 from experiments.contract import Config
@@ -19,11 +18,10 @@ class TrainOptions(RunOptions):
 def train(paper: str, preset: str, config: Config, options: TrainOptions) -> int:
     """Runs (or resumes, or finds finished) the run and prints its scores."""
     folder = runs.run(runs.RunName(paper, preset, config, options.seed), options)
-    result = json.loads((folder / "result.json").read_text())
-    for metric in result["scores"]:
-        found = judgement.values(result["scores"], metric)
-        print(
-            f"{metric}: mean {found.mean():.4f}, std {found.std(ddof=min(1, found.size - 1)):.4f}, n {found.size}"
-        )
+    scores = runs.read_result(folder)["scores"]
+    for metric in scores:
+        found = judgement.values(scores, metric)
+        spread = f", std {found.std(ddof=1):.4f} over {found.size} cases" if found.size > 1 else ""
+        print(f"{metric}: mean {found.mean():.4f}{spread}")
     print(f"written to {folder}")
     return 0

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+from flax import struct
 
 from jaxmed.train import net
 from jaxmed.train.fit import Algorithm
 from jaxmed.types import Batch, Leaf
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class SupervisedState:
     """Attributes: step, the number of updates so far; net, the network."""
 
@@ -49,13 +49,13 @@ def supervised(
     def init(key, batch):
         shape = jax.eval_shape(lambda b, k: prepare(b, k)[0], batch, key)
         state = net.init_net(model, optimizer, key, jnp.zeros(shape.shape, shape.dtype))
-        return SupervisedState(jnp.zeros((), jnp.int32), state)
+        return SupervisedState(step=jnp.zeros((), jnp.int32), net=state)
 
     def step(state, batch, key):
         inputs, targets = prepare(batch, key)
         new_net, value, _ = net.update_net(
             state.net, optimizer, batch_loss, inputs, targets, batch.get("weight")
         )
-        return SupervisedState(state.step + 1, new_net), {"loss": value}
+        return SupervisedState(step=state.step + 1, net=new_net), {"loss": value}
 
     return Algorithm(init, step)

@@ -3,16 +3,16 @@
 from collections.abc import Callable
 from typing import Any
 
-import flax
 import flax.linen as nn
 import jax
 import optax
+from flax import struct
 
 from jaxmed.ops import collectives
 from jaxmed.types import Leaf, PyTree
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class NetState:
     """Arrays of one trainable network: no functions, no optimizer objects.
 
@@ -48,7 +48,9 @@ def init_net(
     """
     variables = model.init(key, *inputs, train=False)
     params = variables["params"]
-    return NetState(params, variables.get("batch_stats", {}), optimizer.init(params))
+    return NetState(
+        params=params, batch_stats=variables.get("batch_stats", {}), opt_state=optimizer.init(params)
+    )
 
 
 def apply_train(model: nn.Module, params: PyTree, batch_stats: PyTree, *inputs: Leaf, **kwargs: Any):
@@ -84,4 +86,5 @@ def update_net(
     (loss, (batch_stats, aux)), grads = grad_fn(net.params, net.batch_stats, *args)
     loss, batch_stats, grads = collectives.mean_over_devices((loss, batch_stats, grads))
     updates, opt_state = optimizer.update(grads, net.opt_state, net.params)
-    return NetState(optax.apply_updates(net.params, updates), batch_stats, opt_state), loss, aux
+    params = optax.apply_updates(net.params, updates)
+    return NetState(params=params, batch_stats=batch_stats, opt_state=opt_state), loss, aux

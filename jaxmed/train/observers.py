@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jaxmed.train.checkpoint import Checkpoints
 
@@ -39,6 +39,7 @@ class ProgressBar:
         self._pause, self._last_line = seconds_between_lines, time.monotonic()
         self._start: tuple[int, float] | None = None
         self._bar: Progress | None = None
+        self._task = TaskID(0)
 
     def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
         """Shows the step when it is due."""
@@ -53,19 +54,22 @@ class ProgressBar:
             self._print(step, text)
 
     def _draw(self, step: int, text: str) -> None:
-        if self._bar is None:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                TextColumn("{task.completed}/{task.total}"),
-                TimeElapsedColumn(),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[metrics]}"),
-            )
-            self._bar = Progress(*columns, transient=True)
-            self._task = self._bar.add_task(self._label, total=self._num_steps, metrics="")
-            self._bar.start()
-        self._bar.update(self._task, completed=step, metrics=text)
+        bar = self._bar or self._start_bar()
+        bar.update(self._task, completed=step, metrics=text)
+
+    def _start_bar(self) -> Progress:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.completed}/{task.total}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[metrics]}"),
+        )
+        self._bar = Progress(*columns, transient=True)
+        self._task = self._bar.add_task(self._label, total=self._num_steps, metrics="")
+        self._bar.start()
+        return self._bar
 
     def _print(self, step: int, text: str) -> None:
         now = time.monotonic()

@@ -3,13 +3,13 @@
 import itertools
 
 import chex
-import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import struct
 
 from jaxmed.algorithms.supervised import supervised
 from jaxmed.ops.example_keys import example_keys
@@ -55,7 +55,7 @@ def make_supervised(normalise=False):
     return supervised(Perceptron(normalise=normalise), optax.adam(1e-2), prepare=jitter, loss=squared_error)
 
 
-@flax.struct.dataclass
+@struct.dataclass
 class AdversarialState:
     step: jax.Array
     generator: net.NetState

@@ -1,0 +1,77 @@
+"""What users do with their own scans: predict a mask, look at the augmentation, check a data directory."""
+
+from pathlib import Path
+
+import numpy as np
+
+from experiments.fbpaug import figures, sources
+from experiments.fbpaug.config import Config
+from experiments.fbpaug.evaluate import make_predictor
+from jaxmed.report.figures import save
+
+
+def predict(config: Config, state, input: Path, output: Path) -> None:
+    """Writes the lesion mask of a scan as NIfTI on the scan's own grid and affine.
+
+    Args:
+        config: of the run.
+        state: of the run.
+        input: a NIfTI file, or a folder with one DICOM series.
+        output: .nii or .nii.gz.
+
+    Raises:
+        ReadError: if the scan cannot be read.
+    """
+    from data_pipelines.readers import nifti
+    from experiments.fbpaug import real_data
+
+    example = real_data.read_scan(input)
+    mask = real_data.predict_on_own_grid(config, example, make_predictor(config, state))
+    nifti.write_mask(output, mask, example)
+
+
+def sample(config: Config, state, input: Path | None, directory: Path) -> list[Path]:
+    """Draws a slice under every augmentation, as Fig. 1 of the paper does for its own.
+
+    Args:
+        config: projection method, number of angles and grid.
+        state: not needed; FBPAug has no trained part.
+        input: a NIfTI file or a folder with one DICOM series, of which the middle slice is taken; without
+            it, the smooth image of a phantom.
+        directory: for the picture.
+
+    Returns:
+        The files written.
+    """
+    if input is None:
+        volume = sources.phantom(config).build("pair-000")["smooth"]
+        name = "phantom"
+    else:
+        from experiments.fbpaug import real_data
+
+        example = real_data.read_scan(input)
+        volume, name = real_data.to_grid(config, example)["image"], example.subject
+    figure = figures.draw_augmentations(config, np.asarray(volume[len(volume) // 2]))
+    return [save(figure, directory / f"augmentations-{name}.png")]
+
+
+def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
+    """Reads every case and pair of a data directory.
+
+    Returns:
+        The report, and the number of problems.
+    """
+    from data_pipelines import inspection
+    from experiments.fbpaug import real_data
+
+    cases, pairs = real_data.find_files(data_dir)
+    labelled = inspection.inspect_volumes(cases)
+    parts = ["labelled cases", inspection.format_report(labelled)]
+    num_problems = len(labelled.problems)
+    if pairs:
+        paired = inspection.inspect_volumes(pairs)
+        rules = sorted({pair.rule for pair in pairs})
+        parts += ["", "pairs of kernels (told apart by " + "; ".join(rules) + ")"]
+        parts.append(inspection.format_report(paired))
+        num_problems += len(paired.problems)
+    return "\n".join(parts), num_problems

@@ -1,0 +1,102 @@
+"""Settings of the paper's runs and the presets."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from experiments.contract import Config as AnyConfig
+
+Method = Literal["none", "fbpaug", "gamma", "noise", "windowing"]
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """The built-in data: how many phantom subjects, and how they are scanned."""
+
+    num_cases: int = 96
+    """Subjects with masks, scanned with the standard kernel; the paper has 96."""
+
+    num_pairs: int = 189
+    """Subjects reconstructed with a smooth and a sharp kernel; the paper has 189."""
+
+    num_slices: int = 36
+    """Slices per subject; the paper's volumes have 8 mm between slices."""
+
+    slice_mm: float = 8.0
+    """Distance between slices."""
+
+    num_angles: int = 416
+    """Projections of the phantom's scanner over 180 degrees."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run: one method on one fold. The defaults are the paper's sizes."""
+
+    method: Method = "none"
+    """Intensity augmentation: none (the baseline), the paper's fbpaug, or one it compares with."""
+
+    fold: int = 0
+    """Which fold is the test set."""
+
+    num_folds: int = 3
+    """Folds of the cross-validation."""
+
+    num_validation: int = 3
+    """Training cases set aside and scored as "validation dice"; no choice depends on them."""
+
+    image_size: int = 416
+    """Slices are padded or cropped to this many pixels a side."""
+
+    pixel_mm: float = 1.0
+    """Slices are resampled to this pixel size."""
+
+    widths: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512)
+    """Channels of the residual U-Net's levels and, last, of its bottom."""
+
+    batch_size: int = 32
+    """Slices per step."""
+
+    num_steps: int = 10_000
+    """100 epochs of 100 iterations."""
+
+    learning_rate: float = 1e-3
+    """Of Adam, constant."""
+
+    augment_probability: float = 0.5
+    """Probability that a slice is augmented, for each method and for rotations and flips."""
+
+    num_angles: int = 208
+    """Projection angles of FBPAug; the released code takes half the image size."""
+
+    projection: Literal["projector", "exact"] = "projector"
+    """How FBPAug projects: Joseph's method, or rotation and summation as the released code does."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's convolutions and activations; everything else is float32."""
+
+    phantom: Phantom = Phantom()
+
+
+PRESETS: dict[str, AnyConfig] = {
+    "paper": Config(),
+    "demo": Config(
+        num_validation=0,
+        image_size=128,
+        pixel_mm=3.0,
+        widths=(8, 16, 32, 64, 128),
+        batch_size=16,
+        num_steps=300,
+        num_angles=64,
+        phantom=Phantom(num_cases=24, num_pairs=12, num_slices=8, slice_mm=28.0, num_angles=128),
+    ),
+}
+PRESETS["tiny"] = replace(
+    PRESETS["demo"],
+    image_size=48,
+    pixel_mm=8.0,
+    widths=(4, 8, 8),
+    batch_size=8,
+    num_steps=4,
+    num_angles=24,
+    phantom=Phantom(num_cases=3, num_pairs=2, num_slices=2, slice_mm=60.0, num_angles=32),
+)

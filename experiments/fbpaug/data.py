@@ -1,0 +1,99 @@
+"""Labelled cases for training and pairs of kernels for testing: the phantom, or real data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from data_pipelines import cache, pipeline, splits
+from data_pipelines.index_plan import IndexPlan
+from experiments.contract import PHANTOM, Data
+from experiments.fbpaug import sources
+from experiments.fbpaug.config import Config
+
+_SPLIT_SEED = 42
+"""Of the released code; the folds do not depend on the seed of a run."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a run is scored on.
+
+    Attributes:
+        arrays: by name of a case, `image` and `label`; by name of a pair, `smooth` and `sharp`; all
+            (depth, height, width); and `voxel_ml`, the volume of a voxel.
+        test: the labelled cases of this fold.
+        validation: labelled cases kept out of training and test.
+        pairs: all pairs.
+    """
+
+    arrays: Mapping[str, Mapping[str, np.ndarray]]
+    test: tuple[str, ...]
+    validation: tuple[str, ...]
+    pairs: tuple[str, ...]
+
+
+def example_batch(config: Config) -> dict[str, jax.ShapeDtypeStruct]:
+    """Slices in whole HU and their masks, (batch, height, width)."""
+    shape = (config.batch_size, config.image_size, config.image_size)
+    return {
+        "image": jax.ShapeDtypeStruct(shape, np.int16),
+        "label": jax.ShapeDtypeStruct(shape, np.uint8),
+    }
+
+
+def make_data(
+    config: Config,
+    *,
+    seed: int,
+    data_dir: Path | None,
+    cache_dir: Path,
+    process_index: int = 0,
+    process_count: int = 1,
+) -> Data:
+    """Opens the data, preparing what is not in the cache yet.
+
+    Args:
+        config: sizes, fold, and the phantom's size.
+        seed: order of the training slices.
+        data_dir: real data (layout: `real_data.find_files`), or None for the phantom.
+        cache_dir: where prepared volumes are kept.
+        process_index: number of this process.
+        process_count: how many processes share each batch.
+
+    Returns:
+        Batches of single slices from the training cases of the fold, each slice once per epoch, and an
+        `Evaluation`.
+    """
+    source = _find(config, data_dir)
+    arrays = cache.open_cache(
+        cache_dir / "fbpaug", source.key, source.cases + source.pairs, source.build, progress=show_progress
+    )
+    split = splits.k_fold(
+        source.cases, config.num_folds, config.fold, num_validation=config.num_validation, seed=_SPLIT_SEED
+    )
+    slices = [(arrays[case], index) for case in split.train for index in range(len(arrays[case]["image"]))]
+
+    def load(index: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        case, position = slices[index]
+        return {"image": case["image"][position], "label": case["label"][position]}
+
+    plan = IndexPlan(len(slices), config.batch_size, seed)
+
+    def batches(first_step: int):
+        return pipeline.make_batches(
+            load, plan, first_step=first_step, process_index=process_index, process_count=process_count
+        )
+
+    evaluation = Evaluation(arrays, split.test, split.validation, tuple(source.pairs))
+    return Data(PHANTOM if data_dir is None else data_dir.resolve().name, batches, evaluation)
+
+
+def _find(config: Config, data_dir: Path | None) -> sources.Source:
+    if data_dir is None:
+        return sources.phantom(config)
+    from experiments.fbpaug import real_data  # the phantom must run without the medical readers
+
+    return real_data.files(config, data_dir)

@@ -1,0 +1,124 @@
+"""Draws the figures from finished runs, and the augmentation pictures of any CT."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from experiments.contract import FinishedRow
+from experiments.fbpaug import pictures
+from experiments.fbpaug.algorithm import LOWER_HU, UPPER_HU, change_intensity
+from experiments.fbpaug.config import Config
+from experiments.fbpaug.evaluate import make_predictor
+from jaxmed.augment import sinogram
+from jaxmed.report.figures import save
+
+SHARPENING, SMOOTHING = (30.0, 3.0), (-1.0, 0.7)
+"""The parameters (a, b) of the paper's Fig. 1."""
+
+
+def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
+    """Draws Figs. 1-3 from the rows of Table 1 into `directory`."""
+    by_label = {row.row.label: row for row in rows}
+    ours = by_label["FBPAug"]
+    config, state, data = ours.load(0)
+    evaluation = data.evaluation
+    if not evaluation.pairs:
+        return []
+    competitor = _best_competitor(rows)
+    pair = _typical_pair(ours)
+    arrays = evaluation.arrays[pair]
+    slice_index = _lesion_slice(make_predictor(config, state)(arrays["smooth"]))
+    files = [
+        save(_augmented_pair(config, arrays, slice_index), directory / "fig1-augmentation.png"),
+        save(
+            pictures.draw_bland_altman(
+                {"FBPAug": _volumes(ours), competitor.row.label: _volumes(competitor)}
+            ),
+            directory / "fig2-bland-altman.png",
+        ),
+    ]
+    compared = {"Baseline": by_label["Baseline"], "FBPAug": ours}
+    contours = pictures.draw_contours(
+        arrays["smooth"][slice_index],
+        arrays["sharp"][slice_index],
+        {label: _masks(row, pair, slice_index) for label, row in compared.items()},
+        {label: row.replicates[0]["agreement"][pair] for label, row in compared.items()},
+    )
+    return [*files, save(contours, directory / "fig3-contours.png")]
+
+
+def _best_competitor(rows: Sequence[FinishedRow]) -> FinishedRow:
+    others = [row for row in rows if row.row.label != "FBPAug"]
+    return max(others, key=lambda row: np.mean([v for s in row.replicates for v in s["agreement"].values()]))
+
+
+def _typical_pair(row: FinishedRow) -> str:
+    """The pair of median agreement among those with a lesion of at least 1 ml."""
+    scores = row.replicates[0]
+    pairs = [pair for pair, volume in scores["volume smooth"].items() if volume >= 1]
+    pairs = sorted(pairs or scores["agreement"], key=lambda pair: scores["agreement"][pair])
+    return pairs[len(pairs) // 2]
+
+
+def _lesion_slice(mask: np.ndarray) -> int:
+    """The slice with the largest predicted lesion."""
+    return int(mask.sum(axis=(1, 2)).argmax())
+
+
+def _volumes(row: FinishedRow) -> tuple[np.ndarray, np.ndarray]:
+    """Volumes on the smooth and sharp images of each pair, averaged over the replicates."""
+    smooth, sharp = (
+        np.array([list(scores[name].values()) for scores in row.replicates]).mean(axis=0)
+        for name in ("volume smooth", "volume sharp")
+    )
+    return smooth, sharp
+
+
+def _masks(row: FinishedRow, pair: str, slice_index: int) -> tuple[np.ndarray, np.ndarray]:
+    config, state, data = row.load(0)
+    predict, arrays = make_predictor(config, state), data.evaluation.arrays[pair]
+    smooth, sharp = (predict(arrays[kernel])[slice_index] for kernel in ("smooth", "sharp"))
+    return smooth, sharp
+
+
+def change_kernel(config: Config, image_hu: np.ndarray, strength: float, exponent: float) -> np.ndarray:
+    """Applies FBPAug with given parameters to one slice (height, width) in HU."""
+    change = sinogram.KernelChange(jnp.array([strength]), jnp.array([exponent]), jnp.array([True]))
+    changed = sinogram.change_kernel(
+        jnp.asarray(image_hu, jnp.float32)[None],
+        change,
+        num_angles=2 * config.num_angles,
+        method=config.projection,
+    )
+    return np.asarray(changed[0])
+
+
+def _augmented_pair(config: Config, arrays, slice_index: int):
+    smooth, sharp = (np.asarray(arrays[kernel][slice_index]) for kernel in ("smooth", "sharp"))
+    return pictures.draw_slices(
+        {
+            "(a) smooth kernel": smooth,
+            "(b) sharp kernel": sharp,
+            "(c) smooth, FBPAug a=30, b=3": change_kernel(config, smooth, *SHARPENING),
+            "(d) sharp, FBPAug a=-1, b=0.7": change_kernel(config, sharp, *SMOOTHING),
+        },
+        num_columns=2,
+    )
+
+
+def draw_augmentations(config: Config, image_hu: np.ndarray):
+    """One slice under each augmentation of the paper, the random ones with a fixed key."""
+    panels = {
+        "original": image_hu,
+        "FBPAug a=30, b=3": change_kernel(config, image_hu, *SHARPENING),
+        "FBPAug a=-1, b=0.7": change_kernel(config, image_hu, *SMOOTHING),
+    }
+    for method in ("gamma", "noise", "windowing"):
+        certain = replace(config, method=method, augment_probability=1.0)
+        unit = change_intensity(certain, jnp.asarray(image_hu, jnp.float32)[None], jax.random.key(0))[0]
+        panels[method] = np.asarray(unit) * (UPPER_HU - LOWER_HU) + LOWER_HU
+    return pictures.draw_slices(panels, num_columns=3)

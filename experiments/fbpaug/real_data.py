@@ -1,0 +1,108 @@
+"""Labelled CT volumes and pairs of kernels from files; needs nibabel and pydicom."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from data_pipelines import cache, preprocess
+from data_pipelines.example import Example
+from data_pipelines.readers import dicom, mosmed, nifti, paired_kernels, volume_folder
+from data_pipelines.readers.errors import ReadError
+from experiments.fbpaug.config import Config
+from experiments.fbpaug.sources import Source
+
+AIR_HU = -1000.0
+"""What slices are padded with."""
+
+
+def find_files(data_dir: Path) -> tuple[list, list]:
+    """Lists the labelled cases and the pairs of a data directory.
+
+    Layout: MosMedData as published (`studies/CT-*/study_*.nii.gz`, `masks/study_*_mask.nii.gz`) or
+    `images/*.nii.gz` with masks of the same names in `masks/`; beside it, `pairs/` with DICOM series
+    of two kernels in any folders, or with `smooth/*.nii.gz` and `sharp/*.nii.gz`. Without `pairs/`
+    there is no agreement to measure.
+
+    Raises:
+        ReadError: if there are no labelled cases.
+    """
+    if (data_dir / "studies").is_dir():
+        cases = mosmed.find_cases(data_dir, masked_only=True)
+    else:
+        cases = [case for case in volume_folder.find_cases(data_dir, num_classes=2) if case.label_path]
+    if not cases:
+        raise ReadError(data_dir, "no volume with a mask", "studies/ and masks/, or images/ and masks/")
+    pairs_dir = data_dir / "pairs"
+    return list(cases), paired_kernels.find_pairs(pairs_dir) if pairs_dir.is_dir() else []
+
+
+def files(config: Config, data_dir: Path) -> Source:
+    """The volumes of a data directory (layout: `find_files`), resampled to the config's grid."""
+    cases, pairs = find_files(data_dir)
+    by_name = {f"case-{case.subject}": case for case in cases}
+    pairs_by_name = {f"pair-{pair.subject}": pair for pair in pairs}
+
+    def build(name: str) -> dict[str, np.ndarray]:
+        if name in pairs_by_name:
+            smooth, sharp = (to_grid(config, example) for example in pairs_by_name[name].read())
+            return {"smooth": smooth["image"], "sharp": sharp["image"], "voxel_ml": smooth["voxel_ml"]}
+        return to_grid(config, by_name[name].read())
+
+    paths = [path for case in cases for path in (case.image_path, case.label_path)]
+    paths += [path for pair in pairs for path in (*pair.smooth_files, *pair.sharp_files)]
+    key = {
+        "source": str(data_dir.resolve()),
+        "files": cache.fingerprint(paths),
+        "image_size": config.image_size,
+        "pixel_mm": config.pixel_mm,
+    }
+    return Source(key, tuple(by_name), tuple(pairs_by_name), build)
+
+
+def to_grid(config: Config, example: Example) -> dict[str, np.ndarray]:
+    """Resamples slices to `pixel_mm` and pads or crops them to `image_size`; whole HU, as scanners store."""
+    example = preprocess.resample_in_plane(example, (config.pixel_mm, config.pixel_mm))
+    size = (config.image_size, config.image_size)
+    image, _ = preprocess.pad_or_crop_in_plane(example.image, size, AIR_HU)
+    arrays = {
+        "image": to_whole_hu(image),
+        "voxel_ml": np.array(np.prod(example.spacing_mm) / 1000, np.float32),
+    }
+    if example.label is not None:
+        label, _ = preprocess.pad_or_crop_in_plane(example.label, size, 0)
+        arrays["label"] = (label > 0).astype(np.uint8)
+    return arrays
+
+
+def to_whole_hu(image: np.ndarray) -> np.ndarray:
+    """Rounds to int16, clipped to its range."""
+    return np.clip(np.rint(image), -32768, 32767).astype(np.int16)
+
+
+def read_scan(path: Path) -> Example:
+    """Reads a NIfTI file, or a folder with one DICOM series."""
+    return dicom.read_series(path) if path.is_dir() else nifti.read_volume(path)
+
+
+def predict_on_own_grid(
+    config: Config, example: Example, predict: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Predicts the mask of a scan on the scan's own grid.
+
+    Slices are resampled to `pixel_mm` and, where they are smaller than `image_size`, padded to it; larger
+    ones are kept whole.
+
+    Args:
+        config: the grid of the training slices.
+        example: as its reader gave it.
+        predict: from (depth, height, width) HU to a binary mask.
+
+    Returns:
+        (depth, height, width) uint8 mask on the grid of `example`.
+    """
+    resampled = preprocess.resample_in_plane(example, (config.pixel_mm, config.pixel_mm))
+    height, width = (max(config.image_size, size) for size in resampled.image.shape[1:])
+    image, window = preprocess.pad_or_crop_in_plane(resampled.image, (height, width), AIR_HU)
+    mask = preprocess.undo_pad_or_crop(predict(to_whole_hu(image)).astype(np.uint8), window)
+    return preprocess.resample_mask_to(mask, resampled.affine, example)
