@@ -1,0 +1,29 @@
+"""Cross-entropies from logits, one value per example."""
+
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Num
+
+
+def binary_cross_entropy(
+    logits: Float[Array, "batch *sites"], labels: Num[Array, "batch ..."] | Bool[Array, "batch ..."]
+) -> Float[Array, " batch"]:
+    """Binary cross-entropy, averaged over everything but the batch.
+
+    -y log sigma(z) - (1 - y) log(1 - sigma(z)) for logit z and label y, computed in float32 from the logits
+    without forming sigma, so that it stays finite and keeps its gradient at any finite logit.
+
+    Args:
+        logits: (batch, *sites), for instance (batch, height, width, 1).
+        labels: the same shape; 0 or 1, or probabilities in between.
+
+    Returns:
+        (batch,), in nats.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if logits.shape != labels.shape:
+        raise ValueError(f"labels: shape {labels.shape}; wanted that of the logits, {logits.shape}")
+    values = optax.sigmoid_binary_cross_entropy(logits.astype(jnp.float32), labels)
+    return values.mean(axis=tuple(range(1, values.ndim)))

@@ -1,0 +1,44 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed.losses import cross_entropy
+
+
+def test_equals_the_definition():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(3, 4, 5, 1)).astype(np.float32)
+    labels = rng.uniform(size=logits.shape).astype(np.float32)
+    probability = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    terms = -labels * np.log(probability) - (1 - labels) * np.log(1 - probability)
+    values = cross_entropy.binary_cross_entropy(jnp.asarray(logits), jnp.asarray(labels))
+    np.testing.assert_allclose(values, terms.mean((1, 2, 3)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.int32, jnp.bool_])
+def test_zero_logits_cost_log_two(dtype):
+    labels = jnp.asarray([[0, 1], [1, 1]], dtype)
+    values = cross_entropy.binary_cross_entropy(jnp.zeros((2, 2)), labels)
+    np.testing.assert_allclose(values, np.log(2), rtol=1e-6)
+
+
+def test_huge_logits_stay_finite_and_keep_their_gradient():
+    logits = jnp.array([[1e4], [-1e4], [1e4], [-1e4]])
+    labels = jnp.array([[0.0], [1.0], [1.0], [0.0]])
+    values = cross_entropy.binary_cross_entropy(logits, labels)
+    np.testing.assert_allclose(values, [1e4, 1e4, 0, 0])
+    gradient = jax.grad(lambda z: cross_entropy.binary_cross_entropy(z, labels).sum())(logits)
+    np.testing.assert_allclose(gradient[:, 0], [1, -1, 0, 0])
+
+
+def test_bfloat16_logits_are_averaged_in_float32():
+    logits = jnp.ones((1, 1000), jnp.bfloat16)
+    values = cross_entropy.binary_cross_entropy(logits, jnp.zeros((1, 1000)))
+    assert values.dtype == jnp.float32
+    np.testing.assert_allclose(values, np.log1p(np.e), rtol=1e-6)
+
+
+def test_refuses_labels_that_would_broadcast():
+    with pytest.raises(ValueError, match="labels"):
+        cross_entropy.binary_cross_entropy(jnp.zeros((2, 4, 4, 1)), jnp.zeros((2, 4, 4)))

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from jaxmed.metrics import overlap
+
+
+def interval(start, stop, size=12):
+    mask = np.zeros((1, 1, size), bool)
+    mask[..., start:stop] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "wanted"),
+    [
+        ((0, 4), (0, 4), 1.0),
+        ((0, 4), (4, 8), 0.0),
+        ((0, 4), (2, 6), 2 * 2 / 8),
+        ((0, 8), (6, 8), 2 * 2 / 10),
+        ((0, 0), (0, 0), 1.0),
+        ((0, 0), (3, 5), 0.0),
+        ((3, 5), (0, 0), 0.0),
+    ],
+)
+def test_intervals(first, second, wanted):
+    assert overlap.dice(interval(*first), interval(*second)) == wanted
+    assert overlap.dice(interval(*second), interval(*first)) == wanted
+
+
+def test_number_masks_equal_bool_masks():
+    first, second = interval(0, 5), interval(3, 9)
+    wanted = overlap.dice(first, second)
+    for dtype in (np.uint8, np.int16, np.float32):
+        assert overlap.dice(first.astype(dtype), second.astype(dtype)) == wanted
+
+
+def test_is_the_harmonic_mean_of_precision_and_recall():
+    first, second = np.random.default_rng(0).integers(0, 2, (2, 4, 5, 6), dtype=np.uint8)
+    both = (first & second).sum()
+    precision, recall = both / first.sum(), both / second.sum()
+    np.testing.assert_allclose(overlap.dice(first, second), 2 / (1 / precision + 1 / recall))
+
+
+@pytest.mark.parametrize("value", [2.0, 0.5, -1.0, np.nan])
+def test_refuses_what_is_no_mask(value):
+    with pytest.raises(ValueError, match="target: holds"):
+        overlap.dice(np.zeros(3), np.array([0, 1, value]))
+
+
+def test_refuses_shapes_that_would_broadcast():
+    with pytest.raises(ValueError, match="shape"):
+        overlap.dice(np.zeros((2, 3), bool), np.zeros((1, 3), bool))

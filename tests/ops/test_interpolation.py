@@ -1,0 +1,95 @@
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.ndimage
+
+from jaxmed.ops import interpolation
+
+resize_linear = jax.jit(interpolation.resize_linear, static_argnums=1)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def image_resize(x, new):
+    return jax.image.resize(x, (x.shape[0], *new, x.shape[-1]), "linear", antialias=False)
+
+
+def sample(shape):
+    return np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+
+def scipy_resize(volume, shape):
+    positions = [
+        np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+        for old, new in zip(volume.shape, shape, strict=True)
+    ]
+    return scipy.ndimage.map_coordinates(volume, np.meshgrid(*positions, indexing="ij"), order=1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ((5, 6), (10, 12)),
+        ((4, 7), (7, 13)),
+        ((4, 5), (8, 9)),
+        ((6, 9), (4, 3)),
+        ((3, 4), (3, 4)),
+        ((1, 3), (2, 7)),
+        ((3, 4, 2), (6, 8, 4)),
+        ((3, 4, 2), (5, 8, 3)),
+        ((6,), (17,)),
+    ],
+)
+def test_equals_scipy_and_jax_image(old, new):
+    x = sample((2, *old, 3))
+    y = np.asarray(resize_linear(jnp.asarray(x), new))
+    np.testing.assert_allclose(y, image_resize(x, new), atol=1e-5)  # jax.image computes positions in float32
+    for batch in range(2):
+        for channel in range(3):
+            wanted = scipy_resize(x[batch, ..., channel], new)
+            np.testing.assert_allclose(y[batch, ..., channel], wanted, atol=1e-6)
+
+
+def test_doubling_by_hand():
+    y = resize_linear(jnp.array([[[0.0], [4.0], [8.0]]]), (6,))
+    np.testing.assert_array_equal(y[0, :, 0], [0, 1, 3, 5, 7, 8])
+
+
+def test_general_path_by_hand():
+    # Positions -1/5, 2/5, 1, 8/5, 11/5 of three elements; the ends are clamped.
+    y = resize_linear(jnp.array([[[0.0], [10.0], [20.0]]]), (5,))
+    np.testing.assert_allclose(y[0, :, 0], [0, 4, 10, 16, 20], atol=1e-5)
+
+
+@pytest.mark.parametrize("new", [(8, 10), (7, 9), (2, 3)])
+def test_gradient_is_the_adjoint_and_equals_that_of_jax_image(new):
+    x, cotangent = jnp.asarray(sample((1, 4, 5, 2))), jnp.asarray(sample((1, *new, 2)))
+    y, vjp = jax.vjp(lambda x: resize_linear(x, new), x)
+    (gradient,) = vjp(cotangent)
+    np.testing.assert_allclose((y * cotangent).sum(), (x * gradient).sum(), rtol=1e-5)
+    _, reference = jax.vjp(lambda x: image_resize(x, new), x)
+    np.testing.assert_allclose(gradient, reference(cotangent)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_constants_are_kept_exactly(dtype):
+    x = jnp.full((1, 3, 4, 1), 0.3, dtype)
+    y = resize_linear(x, (6, 7))
+    assert y.dtype == dtype
+    assert (y == x[0, 0, 0, 0]).all()
+
+
+def test_doubling_needs_no_gather():
+    def text(new):
+        return resize_linear.lower(jnp.zeros((1, 4, 4, 1)), new).as_text()
+
+    assert "gather" not in text((8, 8))
+    assert "gather" in text((7, 8))
+
+
+@pytest.mark.parametrize("new", [(4,), (4, 0), (4, 4, 4)])
+def test_refuses_shapes_that_do_not_fit(new):
+    with pytest.raises(ValueError, match="shape"):
+        resize_linear(jnp.zeros((1, 2, 2, 1)), new)
