@@ -81,13 +81,13 @@ PRESETS: dict[str, AnyConfig] = {
     "paper": Config(),
     "demo": Config(
         num_validation=0,
-        image_size=128,
-        pixel_mm=3.0,
-        widths=(8, 16, 32, 64, 128),
-        batch_size=16,
+        image_size=96,
+        pixel_mm=4.0,
+        widths=(8, 8, 16, 32, 64),
+        batch_size=8,
         num_steps=300,
-        num_angles=64,
-        phantom=Phantom(num_cases=24, num_pairs=12, num_slices=8, slice_mm=28.0, num_angles=128),
+        num_angles=48,
+        phantom=Phantom(num_cases=24, num_pairs=12, num_slices=8, slice_mm=28.0, num_angles=96),
     ),
 }
 PRESETS["tiny"] = replace(

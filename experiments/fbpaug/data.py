@@ -9,6 +9,7 @@ import numpy as np
 
 from data_pipelines import cache, pipeline, splits
 from data_pipelines.index_plan import IndexPlan
+from data_pipelines.progress import make_progress
 from experiments.contract import PHANTOM, Data
 from experiments.fbpaug import sources
 from experiments.fbpaug.config import Config
@@ -69,7 +70,11 @@ def make_data(
     """
     source = _find(config, data_dir)
     arrays = cache.open_cache(
-        cache_dir / "fbpaug", source.key, source.cases + source.pairs, source.build, progress=show_progress
+        cache_dir / "fbpaug",
+        source.key,
+        source.cases + source.pairs,
+        source.build,
+        progress=make_progress("preparing volumes"),
     )
     split = splits.k_fold(
         source.cases, config.num_folds, config.fold, num_validation=config.num_validation, seed=_SPLIT_SEED

@@ -62,7 +62,7 @@ def files(config: Config, data_dir: Path) -> Source:
 
 def to_grid(config: Config, example: Example) -> dict[str, np.ndarray]:
     """Resamples slices to `pixel_mm` and pads or crops them to `image_size`; whole HU, as scanners store."""
-    example = preprocess.resample_in_plane(example, (config.pixel_mm, config.pixel_mm))
+    example = preprocess.resample_in_plane(example, config.pixel_mm)
     size = (config.image_size, config.image_size)
     image, _ = preprocess.pad_or_crop_in_plane(example.image, size, AIR_HU)
     arrays = {
@@ -101,7 +101,7 @@ def predict_on_own_grid(
     Returns:
         (depth, height, width) uint8 mask on the grid of `example`.
     """
-    resampled = preprocess.resample_in_plane(example, (config.pixel_mm, config.pixel_mm))
+    resampled = preprocess.resample_in_plane(example, config.pixel_mm)
     height, width = (max(config.image_size, size) for size in resampled.image.shape[1:])
     image, window = preprocess.pad_or_crop_in_plane(resampled.image, (height, width), AIR_HU)
     mask = preprocess.undo_pad_or_crop(predict(to_whole_hu(image)).astype(np.uint8), window)

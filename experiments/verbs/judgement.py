@@ -75,20 +75,22 @@ def _sample_std(cases: np.ndarray) -> float:
 
 
 def compare(comparison: Comparison, rows: Mapping[str, FinishedRow]) -> list[PairedTest]:
-    """Tests a row against every other one, corrected for the number of tests."""
+    """Tests a row against every other one that shares cases with it, corrected for the number of tests."""
     first = _case_means(rows[comparison.row], comparison.metric)
     others = [label for label in rows if label != comparison.row]
     results = []
     for label in others:
         second = _case_means(rows[label], comparison.metric)
         cases = sorted(first.keys() & second.keys())
+        if not cases:
+            continue
         p_value = significance.wilcoxon_signed_rank(
             np.array([first[case] for case in cases]),
             np.array([second[case] for case in cases]),
             alternative=comparison.alternative,
         )
         results.append((label, len(cases), p_value))
-    corrected = significance.bonferroni([p_value for _, _, p_value in results])
+    corrected = significance.bonferroni(np.array([p_value for _, _, p_value in results]))
     return [
         PairedTest(
             comparison.metric, comparison.row, label, comparison.alternative, count, float(p), float(adjusted)

@@ -1,0 +1,174 @@
+"""Preprocessed arrays on disk, uncompressed and mapped into memory, for crops at the speed of a copy."""
+
+import collections
+import functools
+import hashlib
+import json
+import logging
+import os
+import resource
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from data_pipelines import cache_entry
+
+_LOG = logging.getLogger(__name__)
+_LEFTOVER_SECONDS = 24 * 3600
+
+
+class BuildError(RuntimeError):
+    """An entry could not be built; `__cause__` says why.
+
+    Attributes:
+        name: the entry.
+    """
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(name, reason)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"cache entry '{self.name}': {self.args[1]}"
+
+
+class Cache(Mapping[str, Mapping[str, np.ndarray]]):
+    """Read-only arrays by name of the entry and name of the array, mapped into memory when first asked for.
+
+    A mapped file costs a file descriptor: entries used long ago are unmapped before the cache holds more
+    than a quarter of those that the process may have. It may be read from several threads.
+
+    Attributes:
+        folder: where the entries lie.
+    """
+
+    def __init__(self, folder: Path, num_arrays: Mapping[str, int]):
+        self.folder = folder
+        self._names = dict.fromkeys(num_arrays)
+        num_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        num_open = max(1, num_files // 4 // max(num_arrays.values(), default=1))
+        self._read = functools.lru_cache(maxsize=num_open)(self._read_entry)
+
+    def __getitem__(self, name: str) -> Mapping[str, np.ndarray]:
+        return self._read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def _read_entry(self, name: str) -> Mapping[str, np.ndarray]:
+        if name not in self._names:
+            raise KeyError(name)
+        return MappingProxyType(cache_entry.read(self.folder / name))
+
+
+def open_cache(
+    directory: str | os.PathLike[str],
+    key: Mapping[str, Any],
+    names: Sequence[str],
+    build: Callable[[str], Mapping[str, np.ndarray]],
+    *,
+    verify: cache_entry.Verify = "sha256",
+    num_threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Cache:
+    """Opens a cache of preprocessed cases; checks what is there and builds what is missing or damaged.
+
+    Layout: `<directory>/<first 10 hex digits of the key's sha256>/<name>/<array>.npy` and, beside these,
+    `manifest.json` with the key and every file's size, shape, dtype and sha256. An entry is written to a
+    temporary folder and renamed, so readers and other builders never see half of one. A damaged entry is
+    logged as a warning and built again. What was built before an error stays.
+
+    Args:
+        directory: where caches lie; made if need be.
+        key: JSON values that say all that the arrays depend on: source files (see `fingerprint`), the
+            preprocessing's numbers and its version. Another key is another cache.
+        names: distinct names of the cases.
+        build: makes the arrays of a case; called from several threads at once (scipy.ndimage, zlib and most
+            of NumPy let other threads run). Keep HU in whole numbers as int16.
+        verify: "sha256" reads every byte once, "size" trusts files of the right size, shape and dtype.
+        num_threads: cases checked or built at a time; None for one a usable processor.
+        progress: called with (cases done, cases in all) after each case.
+
+    Returns:
+        The cache.
+
+    Raises:
+        ValueError: the key is not JSON, or a name repeats or cannot be a file name.
+        BuildError: a case could not be built or written.
+    """
+    key, folder_name = _canonical(key)
+    folder = Path(directory) / folder_name
+    counts = collections.Counter(cache_entry.check_name(name) for name in names)
+    repeated = [name for name, count in counts.items() if count > 1]
+    if repeated:
+        raise ValueError(f"names has {', '.join(repeated)} more than once; wanted distinct names")
+    folder.mkdir(parents=True, exist_ok=True)
+    cache_entry.remove_leftovers(folder, time.time() - _LEFTOVER_SECONDS)
+    pool = ThreadPoolExecutor(num_threads or len(os.sched_getaffinity(0)), thread_name_prefix="build-cache")
+    try:
+        futures = {pool.submit(_make_ready, folder / name, key, build, verify): name for name in names}
+        num_arrays = {}
+        for future in as_completed(futures):
+            num_arrays[futures[future]] = future.result()
+            if progress:
+                progress(len(num_arrays), len(names))
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return Cache(folder, {name: num_arrays[name] for name in names})
+
+
+def fingerprint(paths: Iterable[str | os.PathLike[str]]) -> str:
+    """Digests names (below the deepest common folder), sizes and modification times of files, for a key.
+
+    Args:
+        paths: the files, in any order.
+
+    Returns:
+        64 hexadecimal digits.
+
+    Raises:
+        ValueError: there are no files.
+        OSError: a file cannot be looked up.
+    """
+    files = sorted({Path(os.path.abspath(path)) for path in paths})  # noqa: PTH100, resolve() follows links
+    if not files:
+        raise ValueError("paths is empty; wanted at least one file")
+    root = os.path.commonpath([file.parent for file in files])
+    stats = [(file.relative_to(root).as_posix(), file.stat()) for file in files]
+    described = json.dumps([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def _canonical(key: Mapping[str, Any]) -> tuple[Any, str]:
+    try:
+        text = json.dumps(key, sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"key is not JSON: {error}") from error
+    return json.loads(text), hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def _make_ready(
+    entry: Path, key: Any, build: Callable[[str], Mapping[str, np.ndarray]], verify: cache_entry.Verify
+) -> int:
+    if entry.exists():
+        try:
+            return cache_entry.check(entry, key, verify)
+        except cache_entry.EntryError as error:
+            _LOG.warning("cache entry %s: %s; building it again", entry, error)
+    try:
+        arrays = build(entry.name)
+        cache_entry.write(entry, key, arrays)
+    except Exception as error:
+        raise BuildError(entry.name, f"{type(error).__name__}: {error}") from error
+    return len(arrays)

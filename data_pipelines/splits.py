@@ -1,0 +1,63 @@
+"""Splits of a data set by subject, so that no subject is on two sides."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Split:
+    """Names of the subjects on each side, sorted.
+
+    Attributes:
+        train: subjects to fit on.
+        validation: subjects to choose by.
+        test: subjects to report.
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def k_fold(
+    subjects: Sequence[str], num_folds: int, fold: int, *, num_validation: int = 0, seed: int
+) -> Split:
+    """Makes one of the splits of k-fold cross-validation.
+
+    The sorted names are permuted by Philox(key=seed) and dealt out to the folds in turn, so the folds'
+    sizes differ by one at most, every subject is in the test set of exactly one fold, and the order in
+    which the names are listed does not matter. Validation subjects come from the folds that follow.
+
+    Args:
+        subjects: distinct names.
+        num_folds: number of folds, at least 2 and at most one a subject.
+        fold: the fold to test on, in [0, num_folds).
+        num_validation: subjects kept out of the training set to validate on.
+        seed: seed of the permutation, in [0, 2^128).
+
+    Returns:
+        The split; its three sides are disjoint and together hold all subjects.
+
+    Raises:
+        ValueError: a number is out of range, a name occurs twice, or nobody is left to train on.
+    """
+    names = sorted(subjects)
+    repeated = sorted({name for name, following in itertools.pairwise(names) if name == following})
+    if repeated:
+        raise ValueError(f"subjects has {', '.join(repeated)} more than once; wanted distinct names")
+    if not 2 <= num_folds <= len(names):
+        raise ValueError(f"num_folds is {num_folds}; wanted 2 to {len(names)}, the number of subjects")
+    if not 0 <= fold < num_folds:
+        raise ValueError(f"fold is {fold}; wanted 0 to {num_folds - 1}")
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(names))
+    folds = [[names[i] for i in order[number::num_folds]] for number in range(num_folds)]
+    rest = list(itertools.chain(*folds[fold + 1 :], *folds[:fold]))
+    if not 0 <= num_validation < len(rest):
+        raise ValueError(
+            f"num_validation is {num_validation}; wanted 0 to {len(rest) - 1}, to leave one to train on"
+        )
+    train, validation = rest[num_validation:], rest[:num_validation]
+    return Split(*(tuple(sorted(side)) for side in (train, validation, folds[fold])))

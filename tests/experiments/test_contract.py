@@ -1,0 +1,180 @@
+"""Every paper and every method through the same checks."""
+
+import dataclasses
+import functools
+import itertools
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from experiments.verbs import configs, list_papers, papers
+from jaxmed.train import fit, mesh
+
+CASES = [
+    (name, method)
+    for name in papers.paper_names()
+    for method in (list_papers.methods(papers.find_paper(name)) or (None,))
+]
+
+
+def make_config(paper, method, preset="tiny"):
+    experiment = papers.find_paper(paper)
+    config = papers.find_preset(experiment, preset)
+    return config if method is None else dataclasses.replace(config, **{experiment.method_field: method})
+
+
+@pytest.fixture(scope="module")
+def make_data(tmp_path_factory):
+    cache_dir = tmp_path_factory.mktemp("cache")
+
+    @functools.cache
+    def make(paper, method, seed=0):
+        return papers.find_paper(paper).make_data(
+            make_config(paper, method), seed=seed, data_dir=None, cache_dir=cache_dir
+        )
+
+    return make
+
+
+@pytest.fixture(params=CASES, ids=lambda case: "-".join(filter(None, case)))
+def case(request):
+    return request.param
+
+
+@pytest.fixture
+def run(case, make_data):
+    """Trains the tiny preset for some steps: `run(num_steps, ...) -> state, metrics of each step`."""
+    paper, method = case
+    experiment, config, data = papers.find_paper(paper), make_config(*case), make_data(*case)
+    algorithm = experiment.make_algorithm(config, data)
+
+    def train(num_steps, *, state=None, devices=1, mode="jit", batches=None):
+        first = next(data.batches(0))
+        state = jax.jit(algorithm.init)(jax.random.key(0), first) if state is None else state
+        seen = []
+        state = fit.fit(
+            algorithm,
+            state,
+            batches or data.batches(int(state.step)),
+            key=jax.random.key(1),
+            num_steps=num_steps,
+            mesh=mesh.make_mesh(devices),
+            mode=mode,
+            observers=[lambda step, state, metrics: seen.append(jax.device_get(metrics))],
+        )
+        return jax.device_get(state), seen
+
+    return train
+
+
+@pytest.mark.parametrize("paper", papers.paper_names())
+def test_presets_and_tables_are_complete(paper):
+    experiment = papers.find_paper(paper)
+    assert {"paper", "demo", "tiny"} <= set(experiment.presets)
+    for table in experiment.tables.values():
+        rows = table.rows(experiment.presets["tiny"])
+        assert all(set(row.published) <= set(table.metrics) for row in rows)
+        labels = [row.label for row in rows]
+        for claim in table.claims:
+            assert {claim.left, claim.right} <= set(labels)
+        for comparison in table.comparisons:
+            assert comparison.row in labels
+        if experiment.method_field is not None:
+            run = {getattr(config, experiment.method_field) for row in rows for config in row.configs}
+            assert run == set(list_papers.methods(experiment))
+
+
+@pytest.mark.parametrize("preset", ["paper", "demo", "tiny"])
+def test_configs_survive_json_and_are_hashable(case, preset):
+    config = make_config(*case, preset=preset)
+    assert configs.from_json(type(config), configs.to_json(config)) == config
+    assert isinstance(hash(config), int)
+
+
+def test_paper_preset_keeps_shapes(case):
+    """Nothing is computed: the paper's own sizes, by shapes alone."""
+    experiment, config = papers.find_paper(case[0]), make_config(*case, preset="paper")
+    algorithm = experiment.make_algorithm(config, None)
+    batch = experiment.example_batch(config)
+    key = jax.random.key(0)
+    state = jax.eval_shape(algorithm.init, key, batch)
+    after, metrics = jax.eval_shape(algorithm.step, state, batch, key)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(
+        lambda x: (x.shape, x.dtype), after
+    )
+    assert all(value.shape == () for value in metrics.values())
+
+
+def test_batches_are_as_announced(case, make_data):
+    announced = papers.find_paper(case[0]).example_batch(make_config(*case))
+    with np.errstate(all="raise"):
+        batch = next(make_data(*case).batches(0))
+    assert {name: (array.shape, array.dtype) for name, array in batch.items()} == {
+        name: (shape.shape, shape.dtype) for name, shape in announced.items()
+    }
+
+
+def test_step_compiles_once_and_trains_every_leaf(case, make_data):
+    experiment, config, data = papers.find_paper(case[0]), make_config(*case), make_data(*case)
+    algorithm = experiment.make_algorithm(config, data)
+    devices = mesh.make_mesh(1)
+    batch = mesh.put_batch(next(data.batches(0)), devices)
+    state = jax.device_put(jax.jit(algorithm.init)(jax.random.key(0), batch), mesh.replicated(devices))
+    before = jax.device_get(state)
+    step = fit.compile_step(algorithm, devices)
+    losses = []
+    for number in range(12):
+        key = jax.device_put(jax.random.key(number), mesh.replicated(devices))
+        state, metrics = step(state, batch, key)
+        losses.append(metrics["loss"])
+    assert step._cache_size() == 1
+    assert np.isfinite(losses).all()
+    assert np.mean(losses[-3:]) < losses[0]
+    still = [
+        jax.tree_util.keystr(path)
+        for (path, old), new in zip(
+            jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(jax.device_get(state)), strict=True
+        )
+        if np.array_equal(old, new)
+    ]
+    assert not still
+
+
+def test_resumed_run_equals_straight_run(run):
+    straight, seen = run(4)
+    half, first = run(2)
+    resumed, rest = run(4, state=half)
+    chex.assert_trees_all_equal(straight, resumed)
+    assert seen == first + rest
+
+
+def test_four_devices_equal_one(run):
+    _, one = run(3)
+    _, four = run(3, devices=4)
+    chex.assert_trees_all_close(one, four, rtol=1e-5)
+
+
+def test_runs_with_one_program_per_device(run):
+    state, seen = run(2, devices=4, mode="pmap")
+    assert all(np.isfinite(list(metrics.values())).all() for metrics in seen)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
+def test_scores_hold_what_the_tables_show(case, make_data):
+    experiment, config, data = papers.find_paper(case[0]), make_config(*case), make_data(*case)
+    algorithm = experiment.make_algorithm(config, data)
+    state = jax.jit(algorithm.init)(jax.random.key(0), next(data.batches(0)))
+    scores = experiment.evaluate(config, state, data)
+    wanted = set(itertools.chain.from_iterable(table.metrics for table in experiment.tables.values()))
+    wanted |= {claim.metric for table in experiment.tables.values() for claim in table.claims}
+    assert wanted <= set(scores)
+    assert all(np.isfinite(list(values.values())).all() and values for values in scores.values())
+
+
+def test_order_of_batches_depends_on_the_seed(case, make_data):
+    first, other = (next(make_data(*case, seed=seed).batches(0)) for seed in (0, 1))
+    assert any(not np.array_equal(first[name], other[name]) for name in first)
+    assert jnp.shape(first[next(iter(first))]) == jnp.shape(other[next(iter(other))])
