@@ -46,7 +46,7 @@ class JudgedClaim:
 
     text: str
     verdict: Verdict
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, float | int]
 
 
 @dataclass(frozen=True)
@@ -167,5 +167,5 @@ def _markdown_row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _number(value: float) -> str:
+def _number(value: float | int) -> str:
     return f"{value:.0f}" if math.isfinite(value) and value == int(value) else f"{value:.3g}"

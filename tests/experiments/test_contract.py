@@ -47,8 +47,7 @@ def case(request):
 @pytest.fixture
 def run(case, make_data):
     """Trains the tiny preset for some steps: `run(num_steps, ...) -> state, metrics of each step`."""
-    paper, method = case
-    experiment, config, data = papers.find_paper(paper), make_config(*case), make_data(*case)
+    experiment, config, data = papers.find_paper(case[0]), make_config(*case), make_data(*case)
     algorithm = experiment.make_algorithm(config, data)
 
     def train(num_steps, *, state=None, devices=1, mode="jit", batches=None):

@@ -1,0 +1,41 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxmed.algorithms.supervised import supervised
+
+
+class Line(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        return nn.Dense(1, use_bias=False, kernel_init=nn.initializers.ones)(x)
+
+
+def make(prepare):
+    return supervised(
+        Line(),
+        optax.sgd(0.5),
+        prepare=prepare,
+        loss=lambda outputs, targets: jnp.square(outputs - targets)[:, 0],
+    )
+
+
+def test_one_step_follows_the_gradient_of_the_mean():
+    """w = 1, inputs 1 and 2, targets 0: loss (1 + 4) / 2, gradient 2 (1 + 4) / 2 = 5, so w becomes -1.5."""
+    algorithm = make(lambda batch, key: (batch["image"], jnp.zeros((2, 1))))
+    batch = {"image": jnp.array([[1.0], [2.0]])}
+    state, metrics = algorithm.step(algorithm.init(jax.random.key(0), batch), batch, jax.random.key(1))
+    assert float(metrics["loss"]) == 2.5
+    np.testing.assert_allclose(state.net.params["Dense_0"]["kernel"], [[-1.5]])
+    assert int(state.step) == 1
+
+
+def test_prepare_sees_the_key_of_the_step():
+    algorithm = make(lambda batch, key: (batch["image"] * jax.random.normal(key), jnp.zeros((2, 1))))
+    batch = {"image": jnp.array([[1.0], [2.0]])}
+    state = algorithm.init(jax.random.key(0), batch)
+    first, again, other = (algorithm.step(state, batch, jax.random.key(k))[1]["loss"] for k in (1, 1, 2))
+    assert first == again
+    assert first != other

@@ -1,0 +1,67 @@
+import pytest
+
+from experiments.__main__ import main
+
+
+def error_of(capsys, *arguments):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    return said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("trian", "fbpaug", "demo"), "unknown verb 'trian', did you mean 'train'?"),
+        (("train", "fbpag", "demo"), "unknown paper 'fbpag', did you mean 'fbpaug'?"),
+        (("train", "fbpaug", "dmo"), "unknown preset 'dmo', did you mean 'demo'?"),
+        (("table", "fbpaug", "tabel1"), "unknown table 'tabel1', did you mean 'table1'?"),
+        (("table", "fbpaug", "table1", "--preset", "tyni"), "unknown preset 'tyni', did you mean 'tiny'?"),
+        (("train", "fbpaug", "demo", "--learnin-rate", "1"), "did you mean --learning-rate?"),
+        (("train", "fbpaug", "demo", "--learning-rate", "fast"), "could not convert string to float: 'fast'"),
+        (("train", "fbpaug", "demo", "--method", "gan"), "Expected one of ('none', 'fbpaug'"),
+        (("train", "fbpaug", "demo", "--num-steps"), "Missing value for argument '--num-steps'"),
+        (("train", "fbpaug"), "a preset is missing; known: paper, demo, tiny"),
+        (("train",), "train needs a paper: fbpaug"),
+        (("predict", "fbpaug", "--run", "nowhere"), "--input"),
+        (("predict", "fbpaug", "--run", "r", "--input", "none.nii", "--output", "o"), "does not exist"),
+        (("check-data", "fbpaug", "--data-dir", "nowhere"), "nowhere is not a folder"),
+        (("train", "fbpaug", "tiny", "--data-dir", "nowhere"), "nowhere is not a folder"),
+    ],
+)
+def test_mistakes_get_one_line_with_a_hint_and_exit_code_2(arguments, hint, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert hint in error_of(capsys, *arguments)
+
+
+def test_usage_without_arguments(capsys):
+    assert main([]) == 2
+    assert main(["--help"]) == 0
+    assert "predict" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train", "fbpaug", "demo", "--help"),
+        ("table", "fbpaug", "table1", "--help"),
+        ("bench", "fbpaug", "tiny", "--help"),
+        ("sample", "fbpaug", "--help"),
+        ("predict", "fbpaug", "--help"),
+        ("check-data", "fbpaug", "--help"),
+    ],
+)
+def test_help_lists_the_options(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 0
+    assert "--" in capsys.readouterr().out
+
+
+def test_list_shows_papers_with_their_methods(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(["list"]) == 0
+    shown = capsys.readouterr().out
+    assert "fbpaug" in shown
+    assert "windowing" in shown

@@ -1,0 +1,74 @@
+import numpy as np
+import pytest
+
+from experiments.contract import Claim, Comparison, FinishedRow, Row
+from experiments.verbs import judgement
+
+
+def make_row(label, *replicates):
+    """Each replicate is a list of the values of cases c0, c1, ..."""
+    scores = tuple({"dice": {f"c{k}": value for k, value in enumerate(values)}} for values in replicates)
+    return FinishedRow(Row(label, ()), scores, lambda index: None)
+
+
+def rows(*made):
+    return {row.row.label: row for row in made}
+
+
+def test_cell_pools_cases_of_all_replicates():
+    cell = judgement.cell(make_row("a", [1.0, 2.0], [3.0, 6.0]), "dice")
+    assert (cell.mean, cell.n) == (3.0, 4)
+    assert cell.std == pytest.approx(np.std([1, 2, 3, 6], ddof=1))
+
+
+def test_undefined_values_are_left_out_and_counted():
+    cell = judgement.cell(make_row("a", [1.0, float("nan"), 3.0]), "dice")
+    assert (cell.mean, cell.n) == (2.0, 2)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "margin", "verdict"),
+    [
+        # Differences 1, 2, 3: mean 2, standard error 1 / sqrt(3) = 0.577; two of them are 1.155.
+        ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], 0.0, "holds"),
+        ([0.0, 0.0, 0.0], [1.0, 2.0, 3.0], 0.0, "fails"),
+        ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], 1.0, "tied"),
+        ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], 0.8, "holds"),
+        ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], 3.2, "fails"),
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], 0.0, "tied"),
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], -0.1, "holds"),
+    ],
+)
+def test_verdicts_weigh_the_difference_against_two_standard_errors(left, right, margin, verdict):
+    made = rows(make_row("a", *[[v] for v in left]), make_row("b", *[[v] for v in right]))
+    judged = judgement.judge(Claim("text", "dice", "a", "b", margin=margin), made)
+    assert judged.verdict == verdict
+    assert judged.numbers["replicates"] == 3
+
+
+def test_a_single_replicate_is_judged_by_its_sign():
+    made = rows(make_row("a", [1.0]), make_row("b", [0.5]))
+    assert judgement.judge(Claim("text", "dice", "a", "b"), made).verdict == "holds"
+
+
+def test_claims_about_the_spread_compare_standard_deviations():
+    made = rows(make_row("wide", [0.0, 2.0], [0.0, 4.0]), make_row("narrow", [1.0, 1.1], [1.0, 1.1]))
+    judged = judgement.judge(Claim("text", "dice", "wide", "narrow", "std"), made)
+    assert judged.numbers["std of wide"] == pytest.approx((np.sqrt(2) + 2 * np.sqrt(2)) / 2)
+    assert judged.verdict == "holds"
+
+
+def test_tests_pair_the_means_of_cases_and_correct_for_their_number():
+    """Six cases, all larger: exact one-sided p = 1/64; two comparisons double it."""
+    one = make_row("one", [k + 0.0 for k in range(6)], [k + 0.2 for k in range(6)])
+    two = make_row("two", [k + 1.0 + 0.1 * k for k in range(6)])
+    three = make_row("three", [k - 1.0 - 0.1 * k for k in range(6)])
+    tests = judgement.compare(Comparison("dice", "two", "greater"), rows(one, two, three))
+    assert [(test.second, test.num_cases) for test in tests] == [("one", 6), ("three", 6)]
+    assert tests[0].p_value == pytest.approx(1 / 64)
+    assert tests[0].p_corrected == pytest.approx(1 / 32)
+
+
+def test_rows_without_common_cases_are_not_tested():
+    made = rows(make_row("a", [1.0]), make_row("b"))
+    assert judgement.compare(Comparison("dice", "a"), made) == []

@@ -1,0 +1,81 @@
+import csv
+import json
+
+import pytest
+
+from experiments.verbs import provenance, runs, table
+from experiments.verbs.errors import UserError
+
+
+@pytest.fixture
+def options(tmp_path):
+    return table.TableOptions(workdir=tmp_path, seeds=(0, 1), checkpoint_every=20)
+
+
+def make(toy, options, monkeypatch=None):
+    return table.table("toy", "table1", toy.presets["demo"], options)
+
+
+def read(options):
+    return json.loads((options.workdir / "toy" / "table1-demo.json").read_text())
+
+
+def test_table_is_written_in_all_forms(toy, options, capsys):
+    assert make(toy, options) == 0
+    report = read(options)
+    assert {"paper", "table", "preset", "data", "device", "jax_version", "commit", "seeds"} <= set(report)
+    assert (report["paper"], report["table"], report["preset"], report["data"]) == (
+        "toy",
+        "table1",
+        "demo",
+        "phantom",
+    )
+    assert report["seeds"] == [0, 1]
+    first, second = report["rows"]
+    assert first["published"]["weight"]["mean"] == 1.0
+    # Two folds and two seeds of six cases each; the weight is learned well within 0.1.
+    assert first["ours"]["weight"]["n"] == 24
+    assert first["ours"]["weight"]["mean"] == pytest.approx(1.025, abs=0.1)
+    assert second["ours"]["weight"]["mean"] == pytest.approx(2.025, abs=0.1)
+    assert [claim["verdict"] for claim in report["claims"]] == ["holds", "fails"]
+    assert report["tests"][0]["num_cases"] == 12
+    folder = options.workdir / "toy"
+    with (folder / "table1-demo.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert ("one", "weight", "paper", "1.0") in [
+        (line["label"], line["metric"], line["source"], line["mean"]) for line in lines
+    ]
+    assert "| one | 1.00 |" in (folder / "table1-demo.md").read_text()
+    assert (folder / "table1-demo.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "drawn.txt").read_text() == "two 2.0 phantom"
+    shown = capsys.readouterr().out
+    assert "holds: two is above one" in shown
+
+
+def test_finished_rows_are_not_run_again(toy, options, monkeypatch):
+    make(toy, options)
+    before = read(options)["rows"]
+    monkeypatch.setattr(runs, "_train", lambda *arguments: pytest.fail("trained again"))
+    make(toy, options)
+    assert read(options)["rows"] == before
+
+
+def test_results_of_another_commit_are_set_aside(toy, options, monkeypatch):
+    make(toy, options)
+    monkeypatch.setattr(provenance, "commit", lambda: "another")
+    make(toy, options)
+    assert read(options)["commit"] == "another"
+    folders = {path.name for path in (options.workdir / "toy").glob("demo*/*")}
+    assert {"seed0", "seed0-old1", "seed1", "seed1-old1"} <= folders
+
+
+def test_changed_fields_show_in_the_name(toy, options):
+    from dataclasses import replace
+
+    table.table("toy", "table1", replace(toy.presets["demo"], num_steps=3), options)
+    assert (options.workdir / "toy" / "table1-demo_num_steps-3.json").exists()
+
+
+def test_unknown_table_is_refused(toy, options):
+    with pytest.raises(UserError, match="did you mean 'table1'"):
+        table.table("toy", "table2", toy.presets["demo"], options)
