@@ -34,7 +34,7 @@ class BuildError(RuntimeError):
         self.name = name
 
     def __str__(self) -> str:
-        return f"cache entry '{self.name}': {self.args[1]}"
+        return f"cache entry '{self.name}': {' '.join(self.args[1].split())}"
 
 
 class Cache(Mapping[str, Mapping[str, np.ndarray]]):
@@ -47,8 +47,9 @@ class Cache(Mapping[str, Mapping[str, np.ndarray]]):
         folder: where the entries lie.
     """
 
-    def __init__(self, folder: Path, num_arrays: Mapping[str, int]):
+    def __init__(self, folder: Path, key: Any, num_arrays: Mapping[str, int]):
         self.folder = folder
+        self._key = key
         self._names = dict.fromkeys(num_arrays)
         num_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         num_open = max(1, num_files // 4 // max(num_arrays.values(), default=1))
@@ -69,7 +70,7 @@ class Cache(Mapping[str, Mapping[str, np.ndarray]]):
     def _read_entry(self, name: str) -> Mapping[str, np.ndarray]:
         if name not in self._names:
             raise KeyError(name)
-        return MappingProxyType(cache_entry.read(self.folder / name))
+        return MappingProxyType(cache_entry.read(self.folder / name, self._key))
 
 
 def open_cache(
@@ -85,9 +86,9 @@ def open_cache(
     """Opens a cache of preprocessed cases; checks what is there and builds what is missing or damaged.
 
     Layout: `<directory>/<first 10 hex digits of the key's sha256>/<name>/<array>.npy` and, beside these,
-    `manifest.json` with the key and every file's size, shape, dtype and sha256. An entry is written to a
-    temporary folder and renamed, so readers and other builders never see half of one. A damaged entry is
-    logged as a warning and built again. What was built before an error stays.
+    `manifest.json` with the key, every file's size, shape, dtype and sha256, and a sha256 of its own. An
+    entry is written to a temporary folder and renamed, so readers and other builders never see half of one.
+    A damaged entry is logged as a warning and built again. What was built before an error stays.
 
     Args:
         directory: where caches lie; made if need be.
@@ -96,7 +97,7 @@ def open_cache(
         names: distinct names of the cases.
         build: makes the arrays of a case; called from several threads at once (scipy.ndimage, zlib and most
             of NumPy let other threads run). Keep HU in whole numbers as int16.
-        verify: "sha256" reads every byte once, "size" trusts files of the right size, shape and dtype.
+        verify: "sha256" reads every byte once, "size" trusts files of the right size.
         num_threads: cases checked or built at a time; None for one a usable processor.
         progress: called with (cases done, cases in all) after each case.
 
@@ -125,7 +126,7 @@ def open_cache(
                 progress(len(num_arrays), len(names))
     finally:
         pool.shutdown(cancel_futures=True)
-    return Cache(folder, {name: num_arrays[name] for name in names})
+    return Cache(folder, key, {name: num_arrays[name] for name in names})
 
 
 def fingerprint(paths: Iterable[str | os.PathLike[str]]) -> str:

@@ -33,7 +33,7 @@ def write(entry: Path, key: Any, arrays: Mapping[str, np.ndarray]) -> None:
         arrays: what to write, in C order, one file each.
 
     Raises:
-        ValueError: there is no array, one has no file-safe name, or one would need pickling.
+        ValueError: there is no array, one has no file-safe name, or one holds objects or records.
     """
     if not arrays:
         raise ValueError("found no arrays; wanted at least one")
@@ -41,14 +41,16 @@ def write(entry: Path, key: Any, arrays: Mapping[str, np.ndarray]) -> None:
     temporary.mkdir()
     try:
         files = {name: _write_array(temporary / f"{check_name(name)}.npy", a) for name, a in arrays.items()}
-        (temporary / _MANIFEST).write_text(json.dumps({"key": key, "files": files}, indent=1))
+        content = {"key": key, "files": files}
+        manifest = {**content, "sha256": _digest(content)}
+        (temporary / _MANIFEST).write_text(json.dumps(manifest, indent=1))
         _publish(temporary, entry, key)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check(entry: Path, key: Any, verify: Verify) -> int:
-    """Checks an entry against its manifest: key, sizes, shapes, dtypes, and digests where asked.
+    """Checks an entry: its manifest, its key, the sizes of its files, and their digests where asked.
 
     Args:
         entry: folder of the entry.
@@ -61,26 +63,36 @@ def check(entry: Path, key: Any, verify: Verify) -> int:
     Raises:
         EntryError: something is missing or differs.
     """
-    try:
-        manifest = json.loads((entry / _MANIFEST).read_bytes())
-        found_key, files = manifest["key"], dict(manifest["files"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EntryError(f"{_MANIFEST} is missing or broken ({type(error).__name__})") from error
-    if found_key != key:
-        raise EntryError(f"{_MANIFEST} is of another key")
-    for name, expected in files.items():
-        found = _describe(entry / f"{name}.npy", verify)
-        for field, value in found.items():
-            if not isinstance(expected, dict) or expected.get(field) != value:
-                raise EntryError(f"{name}.npy has another {field} than {_MANIFEST} says")
+    files = _read_files(entry, key)
+    for name, described in files.items():
+        path = entry / f"{name}.npy"
+        try:
+            size = path.stat().st_size
+            digest = _digest_file(path) if verify == "sha256" else described["sha256"]
+        except OSError as error:
+            raise EntryError(f"{path.name} cannot be read ({error.strerror})") from error
+        if size != described["size"]:
+            raise EntryError(f"{path.name} has {size} bytes; wanted {described['size']}")
+        if digest != described["sha256"]:
+            raise EntryError(f"{path.name} has another sha256 than when it was written")
     return len(files)
 
 
-def read(entry: Path) -> dict[str, np.ndarray]:
-    """Maps the arrays of an entry into memory, read-only; what is not touched is not read."""
-    names = json.loads((entry / _MANIFEST).read_bytes())["files"]
-    # Views of the base class: every slice of a memmap would cost a Python call of its own.
-    return {name: np.asarray(_open_array(entry / f"{name}.npy")) for name in names}
+def read(entry: Path, key: Any) -> dict[str, np.ndarray]:
+    """Maps the arrays of an entry into memory, read-only; what is not touched is not read.
+
+    Args:
+        entry: folder of the entry.
+        key: JSON value that the entry must have been built for.
+
+    Returns:
+        The arrays by name.
+
+    Raises:
+        EntryError: the manifest is missing, broken or of another key.
+        OSError: a file has gone since the entry was checked.
+    """
+    return {name: _map(entry / f"{name}.npy", about) for name, about in _read_files(entry, key).items()}
 
 
 def check_name(name: str) -> str:
@@ -106,28 +118,46 @@ def _sibling(entry: Path) -> Path:
     return entry.with_name(f".{entry.name}-{uuid.uuid4().hex}")
 
 
-def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
-    with path.open("wb") as file:
-        np.save(file, np.asarray(array, order="C"), allow_pickle=False)
-    return _describe(path, "sha256")
-
-
-def _describe(path: Path, verify: Verify) -> dict[str, Any]:
+def _read_files(entry: Path, key: Any) -> dict[str, dict[str, Any]]:
     try:
-        size = path.stat().st_size
-        array = _open_array(path)
-        described = {"size": size, "shape": list(array.shape), "dtype": array.dtype.str}
-        if verify == "sha256":
-            with path.open("rb") as file:
-                described["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
-    # A damaged header makes NumPy's parser raise errors of many kinds.
-    except Exception as error:
-        raise EntryError(f"{path.name} cannot be read ({type(error).__name__})") from error
-    return described
+        manifest = json.loads((entry / _MANIFEST).read_bytes())
+        content = {"key": manifest["key"], "files": manifest["files"]}
+        intact = manifest["sha256"] == _digest(content)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EntryError(f"{_MANIFEST} is missing or broken ({type(error).__name__})") from error
+    if not intact:
+        raise EntryError(f"{_MANIFEST} has another sha256 than when it was written")
+    if content["key"] != key:
+        raise EntryError(f"{_MANIFEST} is of another key")
+    return content["files"]
 
 
-def _open_array(path: Path) -> np.ndarray:
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
+    array = np.asarray(array, order="C")
+    if array.dtype.kind in "OV":
+        raise ValueError(f"{path.name} has dtype {array.dtype}; wanted numbers, bool or text")
+    with path.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+    size = path.stat().st_size
+    described = {"size": size, "offset": size - array.nbytes, "shape": array.shape, "dtype": array.dtype.str}
+    return {**described, "sha256": _digest_file(path)}
+
+
+def _map(path: Path, described: Mapping[str, Any]) -> np.ndarray:
+    # np.load parses the header by `ast`, which in threads of Python 3.11 fails at random with a SystemError.
+    shape, offset = tuple(described["shape"]), described["offset"]
+    mapped = np.memmap(path, dtype=described["dtype"], mode="r", offset=offset, shape=shape)
+    # A view of the base class: every slice of a memmap costs a Python call of its own.
+    return np.asarray(mapped)
 
 
 def _publish(temporary: Path, entry: Path, key: Any) -> None:

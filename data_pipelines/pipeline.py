@@ -14,7 +14,9 @@ from data_pipelines.executors import tf_data, threads
 Load = Callable[[int, np.random.Generator], Mapping[str, np.ndarray]]
 """(index, generator) to the named arrays of one example: the same names, shapes and dtypes every time.
 
-It is called from several threads at once and draws its random numbers from the generator alone.
+It is called from several threads at once and draws its random numbers from the generator alone. It should
+not call `np.load`, which in threads of Python 3.11 fails at random with a SystemError (it parses headers by
+`ast`): open arrays before, or through `cache.open_cache`.
 """
 
 Batches = Generator[dict[str, np.ndarray], None, None]
@@ -37,7 +39,7 @@ class LoadError(RuntimeError):
         self.step = step
 
     def __str__(self) -> str:
-        return f"example {self.index} (step {self.step}): {self.args[2]}"
+        return f"example {self.index} (step {self.step}): {' '.join(self.args[2].split())}"
 
 
 class _Stream:

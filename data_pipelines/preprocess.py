@@ -146,3 +146,9 @@ def _shared(old: int, new: int) -> tuple[slice, slice]:
     extent = min(old, new)
     start, new_start = (old - extent) // 2, (new - extent) // 2
     return slice(start, start + extent), slice(new_start, new_start + extent)
+
+
+def to_int16(image: np.ndarray) -> np.ndarray:
+    """Rounds to whole numbers, as scanners store HU, clipped to the range of int16."""
+    limits = np.iinfo(np.int16)
+    return np.clip(np.rint(image), limits.min, limits.max).astype(np.int16)

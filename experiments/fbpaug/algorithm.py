@@ -12,7 +12,7 @@ from jaxmed.losses import cross_entropy
 from jaxmed.models.residual_unet import ResidualUNet
 from jaxmed.train.fit import Algorithm
 
-LOWER_HU, UPPER_HU = -1350.0, 150.0
+WINDOW_HU = (-1350.0, 150.0)
 """The window of the released code, in which every slice is seen."""
 
 
@@ -74,7 +74,7 @@ def change_intensity(config: Config, images_hu: jax.Array, key: jax.Array) -> ja
         images_hu = intensity.apply_window(
             images_hu, intensity.draw_window(key, count, probability=probability)
         )
-    unit = intensity.window_to_unit(images_hu, LOWER_HU, UPPER_HU)
+    unit = intensity.window_to_unit(images_hu, *WINDOW_HU)
     if config.method == "gamma":
         unit = intensity.apply_gamma(unit, intensity.draw_gamma(key, count, probability=probability))
     elif config.method == "noise":
@@ -84,4 +84,4 @@ def change_intensity(config: Config, images_hu: jax.Array, key: jax.Array) -> ja
 
 def normalise(images_hu: jax.Array) -> jax.Array:
     """The network's inputs without augmentation, (batch, height, width, 1)."""
-    return intensity.standardise(intensity.window_to_unit(images_hu, LOWER_HU, UPPER_HU))[..., None]
+    return intensity.standardise(intensity.window_to_unit(images_hu, *WINDOW_HU))[..., None]

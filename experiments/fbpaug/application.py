@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from data_pipelines.own_grid import segment_on_own_grid
 from experiments.fbpaug import figures, sources
 from experiments.fbpaug.config import Config
 from experiments.fbpaug.evaluate import make_predictor
@@ -23,10 +24,16 @@ def predict(config: Config, state, input: Path, output: Path) -> None:
         ReadError: if the scan cannot be read.
     """
     from data_pipelines.readers import nifti
-    from experiments.fbpaug import real_data
+    from data_pipelines.readers.scan import read_scan
 
-    example = real_data.read_scan(input)
-    mask = real_data.predict_on_own_grid(config, example, make_predictor(config, state))
+    example = read_scan(input)
+    mask = segment_on_own_grid(
+        example,
+        make_predictor(config, state),
+        pixel_mm=config.pixel_mm,
+        min_size=config.image_size,
+        fill=sources.AIR_HU,
+    )
     nifti.write_mask(output, mask, example)
 
 
@@ -47,9 +54,10 @@ def sample(config: Config, state, input: Path | None, directory: Path) -> list[P
         volume = sources.phantom(config).build("pair-000")["smooth"]
         name = "phantom"
     else:
+        from data_pipelines.readers.scan import read_scan
         from experiments.fbpaug import real_data
 
-        example = real_data.read_scan(input)
+        example = read_scan(input)
         volume, name = real_data.to_grid(config, example)["image"], example.subject
     figure = figures.draw_augmentations(config, np.asarray(volume[len(volume) // 2]))
     return [save(figure, directory / f"augmentations-{name}.png")]

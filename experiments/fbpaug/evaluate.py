@@ -1,6 +1,6 @@
 """In-domain Dice, agreement within pairs, and lesion volumes."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,7 @@ from experiments.contract import Data, Scores
 from experiments.fbpaug.algorithm import make_model, normalise
 from experiments.fbpaug.config import Config
 from experiments.fbpaug.data import Evaluation
+from jaxmed.infer import slicewise
 from jaxmed.metrics import overlap
 
 _THRESHOLD = 0.5
@@ -59,18 +60,9 @@ def make_predictor(config: Config, state) -> Callable[[np.ndarray], np.ndarray]:
         return jax.nn.sigmoid(logits[..., 0])
 
     def predict(volume_hu: np.ndarray) -> np.ndarray:
-        parts = [
-            np.asarray(probabilities(state.net.variables, chunk))[:count]
-            for chunk, count in _chunks(volume_hu, config.batch_size)
-        ]
-        return np.concatenate(parts) > _THRESHOLD
+        def apply(slices):
+            return probabilities(state.net.variables, slices)
+
+        return slicewise.apply_slicewise(apply, volume_hu, config.batch_size) > _THRESHOLD
 
     return predict
-
-
-def _chunks(volume: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Groups of `size` slices, the last one filled with its last slice, and how many of each count."""
-    for start in range(0, len(volume), size):
-        chunk = np.asarray(volume[start : start + size])
-        padding = [(0, size - len(chunk))] + [(0, 0)] * (volume.ndim - 1)
-        yield np.pad(chunk, padding, mode="edge"), len(chunk)

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from experiments.contract import FinishedRow
-from experiments.fbpaug import pictures
-from experiments.fbpaug.algorithm import LOWER_HU, UPPER_HU, change_intensity
+from experiments.fbpaug.algorithm import WINDOW_HU, change_intensity
 from experiments.fbpaug.config import Config
 from experiments.fbpaug.evaluate import make_predictor
 from jaxmed.augment import sinogram
+from jaxmed.metrics import agreement
+from jaxmed.report import pictures
 from jaxmed.report.figures import save
 
 SHARPENING, SMOOTHING = (30.0, 3.0), (-1.0, 0.7)
@@ -32,23 +33,19 @@ def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
     pair = _typical_pair(ours)
     arrays = evaluation.arrays[pair]
     slice_index = _lesion_slice(make_predictor(config, state)(arrays["smooth"]))
-    files = [
-        save(_augmented_pair(config, arrays, slice_index), directory / "fig1-augmentation.png"),
-        save(
-            pictures.draw_bland_altman(
-                {"FBPAug": _volumes(ours), competitor.row.label: _volumes(competitor)}
-            ),
-            directory / "fig2-bland-altman.png",
-        ),
-    ]
+    volumes = {"FBPAug": _volumes(ours), competitor.row.label: _volumes(competitor)}
     compared = {"Baseline": by_label["Baseline"], "FBPAug": ours}
-    contours = pictures.draw_contours(
-        arrays["smooth"][slice_index],
-        arrays["sharp"][slice_index],
-        {label: _masks(row, pair, slice_index) for label, row in compared.items()},
-        {label: row.replicates[0]["agreement"][pair] for label, row in compared.items()},
-    )
-    return [*files, save(contours, directory / "fig3-contours.png")]
+    contours = {
+        f"{label}, agreement {row.replicates[0]['agreement'][pair]:.2f}": _masks(row, pair, slice_index)
+        for label, row in compared.items()
+    }
+    images = {kernel: np.asarray(arrays[kernel][slice_index]) for kernel in ("smooth", "sharp")}
+    drawn = {
+        "fig1-augmentation": _augmented_pair(config, images),
+        "fig2-bland-altman": pictures.draw_bland_altman(volumes, "lesion volume, ml", "smooth - sharp, ml"),
+        "fig3-contours": pictures.draw_contours(images, contours, WINDOW_HU),
+    }
+    return [save(figure, directory / f"{name}.png") for name, figure in drawn.items()]
 
 
 def _best_competitor(rows: Sequence[FinishedRow]) -> FinishedRow:
@@ -69,13 +66,13 @@ def _lesion_slice(mask: np.ndarray) -> int:
     return int(mask.sum(axis=(1, 2)).argmax())
 
 
-def _volumes(row: FinishedRow) -> tuple[np.ndarray, np.ndarray]:
-    """Volumes on the smooth and sharp images of each pair, averaged over the replicates."""
+def _volumes(row: FinishedRow) -> agreement.BlandAltman:
+    """Agreement of the volumes on smooth and sharp images of each pair, averaged over the replicates."""
     smooth, sharp = (
         np.array([list(scores[name].values()) for scores in row.replicates]).mean(axis=0)
         for name in ("volume smooth", "volume sharp")
     )
-    return smooth, sharp
+    return agreement.bland_altman(smooth, sharp)
 
 
 def _masks(row: FinishedRow, pair: str, slice_index: int) -> tuple[np.ndarray, np.ndarray]:
@@ -97,17 +94,14 @@ def change_kernel(config: Config, image_hu: np.ndarray, strength: float, exponen
     return np.asarray(changed[0])
 
 
-def _augmented_pair(config: Config, arrays, slice_index: int):
-    smooth, sharp = (np.asarray(arrays[kernel][slice_index]) for kernel in ("smooth", "sharp"))
-    return pictures.draw_slices(
-        {
-            "(a) smooth kernel": smooth,
-            "(b) sharp kernel": sharp,
-            "(c) smooth, FBPAug a=30, b=3": change_kernel(config, smooth, *SHARPENING),
-            "(d) sharp, FBPAug a=-1, b=0.7": change_kernel(config, sharp, *SMOOTHING),
-        },
-        num_columns=2,
-    )
+def _augmented_pair(config: Config, images: dict[str, np.ndarray]):
+    panels = {
+        "(a) smooth kernel": images["smooth"],
+        "(b) sharp kernel": images["sharp"],
+        "(c) smooth, FBPAug a=30, b=3": change_kernel(config, images["smooth"], *SHARPENING),
+        "(d) sharp, FBPAug a=-1, b=0.7": change_kernel(config, images["sharp"], *SMOOTHING),
+    }
+    return pictures.draw_slices(panels, 2, WINDOW_HU)
 
 
 def draw_augmentations(config: Config, image_hu: np.ndarray):
@@ -120,5 +114,5 @@ def draw_augmentations(config: Config, image_hu: np.ndarray):
     for method in ("gamma", "noise", "windowing"):
         certain = replace(config, method=method, augment_probability=1.0)
         unit = change_intensity(certain, jnp.asarray(image_hu, jnp.float32)[None], jax.random.key(0))[0]
-        panels[method] = np.asarray(unit) * (UPPER_HU - LOWER_HU) + LOWER_HU
-    return pictures.draw_slices(panels, num_columns=3)
+        panels[method] = np.interp(unit, (0, 1), WINDOW_HU)
+    return pictures.draw_slices(panels, 3, WINDOW_HU)

@@ -1,19 +1,15 @@
 """Labelled CT volumes and pairs of kernels from files; needs nibabel and pydicom."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from data_pipelines import cache, preprocess
 from data_pipelines.example import Example
-from data_pipelines.readers import dicom, mosmed, nifti, paired_kernels, volume_folder
+from data_pipelines.readers import mosmed, paired_kernels, volume_folder
 from data_pipelines.readers.errors import ReadError
 from experiments.fbpaug.config import Config
-from experiments.fbpaug.sources import Source
-
-AIR_HU = -1000.0
-"""What slices are padded with."""
+from experiments.fbpaug.sources import AIR_HU, Source
 
 
 def find_files(data_dir: Path) -> tuple[list, list]:
@@ -66,43 +62,10 @@ def to_grid(config: Config, example: Example) -> dict[str, np.ndarray]:
     size = (config.image_size, config.image_size)
     image, _ = preprocess.pad_or_crop_in_plane(example.image, size, AIR_HU)
     arrays = {
-        "image": to_whole_hu(image),
+        "image": preprocess.to_int16(image),
         "voxel_ml": np.array(np.prod(example.spacing_mm) / 1000, np.float32),
     }
     if example.label is not None:
         label, _ = preprocess.pad_or_crop_in_plane(example.label, size, 0)
         arrays["label"] = (label > 0).astype(np.uint8)
     return arrays
-
-
-def to_whole_hu(image: np.ndarray) -> np.ndarray:
-    """Rounds to int16, clipped to its range."""
-    return np.clip(np.rint(image), -32768, 32767).astype(np.int16)
-
-
-def read_scan(path: Path) -> Example:
-    """Reads a NIfTI file, or a folder with one DICOM series."""
-    return dicom.read_series(path) if path.is_dir() else nifti.read_volume(path)
-
-
-def predict_on_own_grid(
-    config: Config, example: Example, predict: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """Predicts the mask of a scan on the scan's own grid.
-
-    Slices are resampled to `pixel_mm` and, where they are smaller than `image_size`, padded to it; larger
-    ones are kept whole.
-
-    Args:
-        config: the grid of the training slices.
-        example: as its reader gave it.
-        predict: from (depth, height, width) HU to a binary mask.
-
-    Returns:
-        (depth, height, width) uint8 mask on the grid of `example`.
-    """
-    resampled = preprocess.resample_in_plane(example, config.pixel_mm)
-    height, width = (max(config.image_size, size) for size in resampled.image.shape[1:])
-    image, window = preprocess.pad_or_crop_in_plane(resampled.image, (height, width), AIR_HU)
-    mask = preprocess.undo_pad_or_crop(predict(to_whole_hu(image)).astype(np.uint8), window)
-    return preprocess.resample_mask_to(mask, resampled.affine, example)

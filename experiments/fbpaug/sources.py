@@ -12,6 +12,9 @@ from data_pipelines.phantoms import chest_ct, ct_kernels
 from experiments.contract import PHANTOM
 from experiments.fbpaug.config import Config
 
+AIR_HU = -1000.0
+"""What slices are padded with."""
+
 _CASE_SEED, _PAIR_SEED = 0, 10_000
 """First seeds of the phantom's labelled subjects and of its pairs, which share no subject."""
 

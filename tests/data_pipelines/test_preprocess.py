@@ -148,3 +148,8 @@ def test_real_volume_and_mask_survive_resampling(real_data):
     assert resampled.label.sum() * voxel_volume[1] == pytest.approx(
         example.label.sum() * voxel_volume[0], rel=0.01
     )
+
+
+def test_whole_numbers_are_rounded_and_clipped():
+    values = np.array([-40000.0, -1000.4, 0.6, 40000.0], np.float32)
+    np.testing.assert_array_equal(preprocess.to_int16(values), [-32768, -1000, 1, 32767])

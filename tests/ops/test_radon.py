@@ -96,8 +96,8 @@ def random_image(size, seed=0, smoothing=0.0):
 @pytest.mark.parametrize(("size", "num_angles"), [(32, 24), (33, 25), (17, 1)])
 def test_adjoint_satisfies_its_definition(method, size, num_angles):
     rng = np.random.default_rng(size)
-    images = rng.random((2, size, size), dtype=np.float32)
-    sinograms = rng.random((2, num_angles, radon.num_detectors(size)), dtype=np.float32)
+    images = rng.random((1, size, size), dtype=np.float32)
+    sinograms = rng.random((1, num_angles, radon.num_detectors(size)), dtype=np.float32)
     forward = np.vdot(np.float64(radon.project(images, num_angles, method=method)), sinograms)
     backward = np.vdot(images, np.float64(radon.adjoint(sinograms, size, method=method)))
     assert abs(forward - backward) < 1e-5 * abs(forward)
@@ -107,8 +107,8 @@ def test_adjoint_satisfies_its_definition(method, size, num_angles):
 @pytest.mark.parametrize("method", METHODS)
 def test_adjoint_of_signed_data(method, size, num_angles):
     rng = np.random.default_rng(1)
-    images = rng.standard_normal((2, size, size), dtype=np.float32)
-    sinograms = rng.standard_normal((2, num_angles, radon.num_detectors(size)), dtype=np.float32)
+    images = rng.standard_normal((1, size, size), dtype=np.float32)
+    sinograms = rng.standard_normal((1, num_angles, radon.num_detectors(size)), dtype=np.float32)
     projected = np.float64(radon.project(images, num_angles, method=method))
     backward = np.vdot(images, np.float64(radon.adjoint(sinograms, size, method=method)))
     scale = np.linalg.norm(projected) * np.linalg.norm(sinograms)
@@ -164,9 +164,9 @@ def test_angle_zero_sums_columns_and_a_right_angle_sums_rows_upwards():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_angle_conserves_mass(method):
-    image = np.zeros((48, 48))
-    image[8:40, 8:40] = random_image(32, smoothing=3.0) * np.hanning(32)[:, None] * np.hanning(32)
-    sinogram = project_one(image, 36, method)
+    window = np.hanning(32)[:, None] * np.hanning(32)
+    image = np.pad(random_image(32, smoothing=3.0) * window, 16)
+    sinogram = project_one(image, 60, method)
     np.testing.assert_allclose(sinogram.sum(-1), image.sum(), rtol=1e-3)
 
 

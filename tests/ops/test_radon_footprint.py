@@ -21,8 +21,7 @@ def dense_matrix(size, num_detectors, footprint):
     return np.maximum(0.0, 1.0 - np.abs(distance) / half_width) / half_width
 
 
-@pytest.mark.parametrize("footprint", ["joseph", "pixel"])
-@pytest.mark.parametrize("num_detectors", [30, 12])
+@pytest.mark.parametrize(("footprint", "num_detectors"), [("joseph", 30), ("pixel", 30), ("pixel", 12)])
 def test_all_forms_equal_the_dense_matrix(footprint, num_detectors):
     rng = np.random.default_rng(0)
     images = jnp.asarray(rng.standard_normal((21, 21, 4, 2), dtype=np.float32))

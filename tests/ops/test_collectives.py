@@ -1,0 +1,51 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import PartitionSpec
+
+from jaxmed.ops import collectives
+from jaxmed.train import mesh
+
+
+def per_device(function, num_devices=4):
+    return jax.jit(
+        jax.shard_map(
+            function,
+            mesh=mesh.make_mesh(num_devices),
+            in_specs=PartitionSpec("data"),
+            out_specs=PartitionSpec("data"),
+            check_vma=False,
+        )
+    )
+
+
+def test_global_program_is_left_alone():
+    values = jnp.arange(4.0)
+    assert not collectives.runs_per_device()
+    assert collectives.mean_over_devices({"a": values})["a"] is values
+    assert collectives.first_position(8) == 0
+
+
+def test_mean_per_device_is_the_global_mean():
+    values = jnp.arange(8.0)
+    found = per_device(lambda x: collectives.mean_over_devices(x.mean())[None])(values)
+    np.testing.assert_allclose(found, [3.5] * 4)
+
+
+def test_positions_per_device_continue_each_other():
+    found = per_device(lambda x: (collectives.first_position(2) + jnp.arange(2)).astype(jnp.int32))(
+        jnp.zeros(8)
+    )
+    np.testing.assert_array_equal(found, np.arange(8))
+
+
+def test_other_mapped_axes_do_not_count():
+    def inner(x):
+        assert not collectives.runs_per_device()
+        return x
+
+    devices = jax.make_mesh(
+        (2,), ("model",), axis_types=(jax.sharding.AxisType.Auto,), devices=jax.devices()[:2]
+    )
+    spec = PartitionSpec("model")
+    jax.jit(jax.shard_map(inner, mesh=devices, in_specs=spec, out_specs=spec))(jnp.zeros(2))
