@@ -18,7 +18,11 @@ WINDOW_HU = (-1350.0, 150.0)
 
 def make_model(config: Config) -> ResidualUNet:
     """The 2-D residual U-Net (8,220,577 parameters with the paper's widths)."""
-    return ResidualUNet(widths=config.widths, out_channels=1, dtype=jnp.dtype(config.dtype))
+    return ResidualUNet(
+        widths=config.widths,
+        initial_probability=config.initial_probability,
+        dtype=jnp.dtype(config.dtype),
+    )
 
 
 def make_algorithm(config: Config, data: Data | None) -> Algorithm:

@@ -59,6 +59,9 @@ class Config:
     num_steps: int = 10_000
     """100 epochs of 100 iterations."""
 
+    initial_probability: float = 0.5
+    """What the untrained network predicts; 0.5 is the usual bias of 0."""
+
     learning_rate: float = 1e-3
     """Of Adam, constant."""
 
@@ -85,7 +88,8 @@ PRESETS: dict[str, AnyConfig] = {
         pixel_mm=4.0,
         widths=(8, 8, 16, 32, 64),
         batch_size=8,
-        num_steps=400,
+        num_steps=250,
+        initial_probability=0.01,
         learning_rate=3e-3,
         num_angles=48,
         phantom=Phantom(num_cases=24, num_pairs=12, num_slices=8, slice_mm=28.0, num_angles=96),

@@ -1,5 +1,6 @@
 """The pre-activation residual U-Net whose up-sampled maps are added to the skips."""
 
+import math
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -34,6 +35,9 @@ class ResidualUNet(nn.Module):
     Attributes:
         widths: channels of the levels and, last, of the bottom; two or more.
         out_channels: number of logits per element.
+        initial_probability: what the untrained head predicts for an element without activations, in (0, 1):
+            the last bias starts at its logit. A value near the share of the foreground spares the steps
+            that would otherwise go into learning that share (Lin et al., Focal Loss, section 3.3).
         dtype: of convolutions and activations; parameters, statistics and logits are float32.
         remat: recompute the activations within each level in the backward pass instead of storing them;
             for accelerators: XLA for CPU merges the second computation with the first.
@@ -41,6 +45,7 @@ class ResidualUNet(nn.Module):
 
     widths: Sequence[int] = (8, 16, 32, 64, 128, 256, 512)
     out_channels: int = 1
+    initial_probability: float = 0.5
     dtype: DTypeLike = jnp.float32
     remat: bool = False
 
@@ -59,10 +64,12 @@ class ResidualUNet(nn.Module):
             Logits, (batch, *spatial, out_channels), float32.
 
         Raises:
-            ValueError: fewer than two widths.
+            ValueError: fewer than two widths, or an initial probability outside (0, 1).
         """
         if len(self.widths) < 2:
             raise ValueError(f"widths: {tuple(self.widths)}; wanted two or more")
+        if not 0 < self.initial_probability < 1:
+            raise ValueError(f"initial_probability: {self.initial_probability}; wanted within (0, 1)")
         path = nn.remat(ResidualPath, static_argnums=(2,)) if self.remat else ResidualPath
         levels = list(zip(self.widths[:-2], self.widths[1:-1], strict=True))
         bottom = self.widths[-2]
@@ -81,9 +88,14 @@ class ResidualUNet(nn.Module):
         x = path((self.widths[0],), self.dtype, name="out")(x, train)
         x = nn.relu(_norm(train, self.dtype, name="norm_out")(x))
         # The head runs in float32, so that logits are not rounded to the compute type.
-        return nn.Conv(self.out_channels, (1,) * (x.ndim - 2), kernel_init=_INITIAL_KERNEL, name="head")(
-            x.astype(jnp.float32)
-        )
+        bias = math.log(self.initial_probability / (1 - self.initial_probability))
+        return nn.Conv(
+            self.out_channels,
+            (1,) * (x.ndim - 2),
+            kernel_init=_INITIAL_KERNEL,
+            bias_init=nn.initializers.constant(bias),
+            name="head",
+        )(x.astype(jnp.float32))
 
 
 class ResidualPath(nn.Module):
