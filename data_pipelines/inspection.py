@@ -3,13 +3,14 @@
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from data_pipelines.example import Example
+from data_pipelines.progress import make_progress
 
 
 class Case(Protocol):
@@ -120,6 +121,20 @@ def format_report(report: Report) -> str:
     lines += [f"problem: {problem.subject}: {problem.message}" for problem in report.problems]
     lines.append(f"problems: {len(report.problems)}")
     return "\n".join(lines)
+
+
+def inspect_groups(groups: Mapping[str, Sequence[Case]]) -> tuple[str, int]:
+    """Reads several lists of cases of one data set, showing progress, and lays their reports out as text.
+
+    Args:
+        groups: cases by what they are, such as "labelled cases".
+
+    Returns:
+        The text, a part per group, and the number of problems in all.
+    """
+    reports = {title: inspect_volumes(cases, make_progress(title)) for title, cases in groups.items()}
+    text = "\n\n".join(f"{title}\n{format_report(report)}" for title, report in reports.items())
+    return text, sum(len(report.problems) for report in reports.values())
 
 
 def _listing_problems(cases: Sequence[Case]) -> list[Problem]:

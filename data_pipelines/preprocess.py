@@ -152,3 +152,24 @@ def to_int16(image: np.ndarray) -> np.ndarray:
     """Rounds to whole numbers, as scanners store HU, clipped to the range of int16."""
     limits = np.iinfo(np.int16)
     return np.clip(np.rint(image), limits.min, limits.max).astype(np.int16)
+
+
+def fit_in_plane(example: Example, pixel_mm: float, size: int, fill: float) -> Example:
+    """Brings slices to square pixels of one size and to squares of one size, centred.
+
+    Args:
+        example: a volume, with or without label.
+        pixel_mm: pixel size wanted.
+        size: height and width wanted, in pixels; more is cropped, less padded.
+        fill: value of the padding; that of the label is 0.
+
+    Returns:
+        The example with an int16 image (whole HU) and label of shape (depth, size, size), and its new
+        spacing; without affine, since the origin has moved.
+    """
+    example = resample_in_plane(example, pixel_mm)
+    label = example.label
+    if label is not None:
+        label, _ = pad_or_crop_in_plane(label, (size, size), 0)
+    image, _ = pad_or_crop_in_plane(example.image, (size, size), fill)
+    return replace(example, image=to_int16(image), label=label, affine=None)

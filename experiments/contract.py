@@ -143,8 +143,8 @@ class Experiment:
         presets: configs by name, "paper", "demo" and "tiny" at least. Every config has the fields
             `num_steps` and `batch_size`.
         example_batch: `(config) -> batch` of `jax.ShapeDtypeStruct`: what one global training batch holds.
-        make_data: `(config, *, seed, data_dir, cache_dir, process_index, process_count) -> Data`; the
-            phantom where `data_dir` is None.
+        make_data: `(config, *, seed, data_dir, cache_dir, executor, process_index, process_count) -> Data`;
+            the phantom where `data_dir` is None; `executor` as in `data_pipelines.pipeline`.
         make_algorithm: `(config, data) -> Algorithm`. `data` is None where only the shapes of the state
             are wanted.
         evaluate: `(config, state, data) -> Scores`, the scores named as in the tables.

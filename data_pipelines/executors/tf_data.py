@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import functools
+import os
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from types import ModuleType
@@ -15,6 +16,8 @@ _OPEN: weakref.WeakSet[_Batches] = weakref.WeakSet()
 
 @functools.cache
 def _tensorflow() -> ModuleType:
+    # Its start-up notes would drown the progress of the run.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
 
     # TensorFlow would otherwise take the memory of the GPUs that JAX computes on.

@@ -6,9 +6,12 @@ import zlib
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.nifti1 import data_type_codes
+from nibabel.spatialimages import HeaderDataError
 
 from data_pipelines import orientation
 from data_pipelines.readers.errors import ReadError
@@ -174,7 +177,7 @@ def _parse(head: bytes, path: Path) -> nib.Nifti1Header:
 
 def _dtype(header: nib.Nifti1Header, path: Path) -> np.dtype:
     code = int(header["datatype"])
-    dtype = nib.nifti1.data_type_codes.dtype.get(code)
+    dtype: Any = data_type_codes.dtype.get(code)
     if dtype is None or dtype.kind not in "iuf" or dtype.itemsize not in (1, 2, 4, 8):
         raise ReadError(path, f"data type code {code}", "integers or floats of 1 to 8 bytes")
     return dtype.newbyteorder(header.endianness)
@@ -224,12 +227,12 @@ def _offset(header: nib.Nifti1Header, path: Path) -> int:
 def _affine(header: nib.Nifti1Header, path: Path) -> np.ndarray:
     try:
         affine = np.asarray(header.get_best_affine(), np.float64)
-    except (ValueError, nib.spatialimages.HeaderDataError) as error:
+    except (ValueError, HeaderDataError) as error:
         raise ReadError(
             path, f"an unusable qform ({error})", "a rotation and positive voxel sizes"
         ) from error
     _check_affine(affine, path)
-    if not (header["qform_code"] > 0 or header["sform_code"] > 0):
+    if int(header["qform_code"]) <= 0 and int(header["sform_code"]) <= 0:
         warnings.warn(
             f"{path}: found neither qform nor sform; wanted one: orientation "
             f"{orientation.axis_codes(affine)} is assumed",

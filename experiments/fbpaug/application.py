@@ -70,17 +70,11 @@ def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
         The report, and the number of problems.
     """
     from data_pipelines import inspection
-    from data_pipelines.progress import make_progress
     from experiments.fbpaug import real_data
 
     cases, pairs = real_data.find_files(data_dir)
-    labelled = inspection.inspect_volumes(cases, make_progress("reading cases"))
-    parts = ["labelled cases", inspection.format_report(labelled)]
-    num_problems = len(labelled.problems)
+    groups = {"labelled cases": cases}
     if pairs:
-        paired = inspection.inspect_volumes(pairs, make_progress("reading pairs"))
         rules = sorted({pair.rule for pair in pairs})
-        parts += ["", "pairs of kernels (told apart by " + "; ".join(rules) + ")"]
-        parts.append(inspection.format_report(paired))
-        num_problems += len(paired.problems)
-    return "\n".join(parts), num_problems
+        groups[f"pairs of kernels (told apart by {'; '.join(rules)})"] = pairs
+    return inspection.inspect_groups(groups)

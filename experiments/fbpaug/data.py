@@ -51,6 +51,7 @@ def make_data(
     seed: int,
     data_dir: Path | None,
     cache_dir: Path,
+    executor: pipeline.Executor = "auto",
     process_index: int = 0,
     process_count: int = 1,
 ) -> Data:
@@ -61,6 +62,7 @@ def make_data(
         seed: order of the training slices.
         data_dir: real data (layout: `real_data.find_files`), or None for the phantom.
         cache_dir: where prepared volumes are kept.
+        executor: what loads the batches.
         process_index: number of this process.
         process_count: how many processes share each batch.
 
@@ -89,7 +91,12 @@ def make_data(
 
     def batches(first_step: int):
         return pipeline.make_batches(
-            load, plan, first_step=first_step, process_index=process_index, process_count=process_count
+            load,
+            plan,
+            first_step=first_step,
+            process_index=process_index,
+            process_count=process_count,
+            executor=executor,
         )
 
     evaluation = Evaluation(arrays, split.test, split.validation, tuple(source.pairs))

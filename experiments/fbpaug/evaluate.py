@@ -1,6 +1,7 @@
 """In-domain Dice, agreement within pairs, and lesion volumes."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -56,7 +57,7 @@ def make_predictor(config: Config, state) -> Callable[[np.ndarray], np.ndarray]:
 
     @jax.jit
     def probabilities(variables, slices):
-        logits = model.apply(variables, normalise(slices.astype(jnp.float32)), train=False)
+        logits: Any = model.apply(variables, normalise(slices.astype(jnp.float32)), train=False)
         return jax.nn.sigmoid(logits[..., 0])
 
     def predict(volume_hu: np.ndarray) -> np.ndarray:

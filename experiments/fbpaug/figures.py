@@ -32,7 +32,7 @@ def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
     competitor = _best_competitor(rows)
     pair = _typical_pair(ours)
     arrays = evaluation.arrays[pair]
-    slice_index = _lesion_slice(make_predictor(config, state)(arrays["smooth"]))
+    slice_index = int(make_predictor(config, state)(arrays["smooth"]).sum(axis=(1, 2)).argmax())
     volumes = {"FBPAug": _volumes(ours), competitor.row.label: _volumes(competitor)}
     compared = {"Baseline": by_label["Baseline"], "FBPAug": ours}
     contours = {
@@ -59,11 +59,6 @@ def _typical_pair(row: FinishedRow) -> str:
     pairs = [pair for pair, volume in scores["volume smooth"].items() if volume >= 1]
     pairs = sorted(pairs or scores["agreement"], key=lambda pair: scores["agreement"][pair])
     return pairs[len(pairs) // 2]
-
-
-def _lesion_slice(mask: np.ndarray) -> int:
-    """The slice with the largest predicted lesion."""
-    return int(mask.sum(axis=(1, 2)).argmax())
 
 
 def _volumes(row: FinishedRow) -> agreement.BlandAltman:
@@ -114,5 +109,5 @@ def draw_augmentations(config: Config, image_hu: np.ndarray):
     for method in ("gamma", "noise", "windowing"):
         certain = replace(config, method=method, augment_probability=1.0)
         unit = change_intensity(certain, jnp.asarray(image_hu, jnp.float32)[None], jax.random.key(0))[0]
-        panels[method] = np.interp(unit, (0, 1), WINDOW_HU)
+        panels[method] = np.asarray(np.interp(unit, (0, 1), WINDOW_HU))
     return pictures.draw_slices(panels, 3, WINDOW_HU)

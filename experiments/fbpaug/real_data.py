@@ -57,15 +57,9 @@ def files(config: Config, data_dir: Path) -> Source:
 
 
 def to_grid(config: Config, example: Example) -> dict[str, np.ndarray]:
-    """Resamples slices to `pixel_mm` and pads or crops them to `image_size`; whole HU, as scanners store."""
-    example = preprocess.resample_in_plane(example, config.pixel_mm)
-    size = (config.image_size, config.image_size)
-    image, _ = preprocess.pad_or_crop_in_plane(example.image, size, AIR_HU)
-    arrays = {
-        "image": preprocess.to_int16(image),
-        "voxel_ml": np.array(np.prod(example.spacing_mm) / 1000, np.float32),
-    }
+    """Brings slices to `pixel_mm` and `image_size`."""
+    example = preprocess.fit_in_plane(example, config.pixel_mm, config.image_size, AIR_HU)
+    arrays = {"image": example.image, "voxel_ml": np.array(np.prod(example.spacing_mm) / 1000, np.float32)}
     if example.label is not None:
-        label, _ = preprocess.pad_or_crop_in_plane(example.label, size, 0)
-        arrays["label"] = (label > 0).astype(np.uint8)
+        arrays["label"] = (example.label > 0).astype(np.uint8)
     return arrays

@@ -34,6 +34,10 @@ class RunOptions:
     compile: Literal["jit", "pmap"] = "jit"
     """One program for the whole mesh, or one per device."""
 
+    input: Literal["auto", "tf", "threads"] = "auto"
+    """What loads batches: tf.data, threads, or tf.data where TensorFlow is installed; the batches are the
+    same."""
+
     resume: bool = True
     """Go on from the last checkpoint; otherwise earlier results of the run are set aside."""
 

@@ -1,6 +1,7 @@
 """Where a number comes from: commit, device, versions, date."""
 
 import datetime
+import functools
 import hashlib
 import platform
 import subprocess
@@ -13,8 +14,9 @@ import experiments
 _ROOT = Path(experiments.__path__[0]).parent
 
 
+@functools.cache
 def commit() -> str:
-    """The commit of the source tree; with a digest of the uncommitted changes where there are any."""
+    """The commit of the source tree, with a digest of uncommitted changes, at the start of this process."""
     try:
         head = _git("rev-parse", "--short=10", "HEAD").strip()
         changes = _git("diff", "HEAD", "--", "*.py")

@@ -102,6 +102,7 @@ def make_data(experiment: Experiment, name: RunName, options: RunOptions) -> Dat
         seed=name.seed,
         data_dir=options.data_dir,
         cache_dir=options.cache_dir or options.workdir / "cache",
+        executor=options.input,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )

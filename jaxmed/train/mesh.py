@@ -1,6 +1,7 @@
 """Device meshes with the axes data and space, and where batches and states lie on them."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -11,13 +12,13 @@ from jaxmed.types import DATA_AXIS, SPACE_AXIS
 _VOLUME_RANK = 5  # batch, depth, height, width, channels
 
 
-def make_mesh(data: int = 0, space: int = 1, *, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(data: int = 0, space: int = 1, *, devices: Sequence[Any] | None = None) -> Mesh:
     """Arranges devices as a grid of `data` by `space`.
 
     Args:
         data: number of parts of the batch; 0 takes all devices that `space` leaves.
         space: number of parts of the first spatial axis of volumes.
-        devices: the devices to use; all of this run by default. With fewer wanted than given, the first
+        devices: the `jax.Device`s to use; all of this run by default. With fewer wanted than given, the first
             ones are taken.
 
     Returns:

@@ -108,3 +108,10 @@ def test_pairs_count_as_two_volumes(tmp_path, write_series):
     report = inspection.inspect_volumes(paired_kernels.find_pairs(tmp_path))
     assert (report.num_cases, len(report.volumes), report.problems) == (1, 2, ())
     assert report.volumes[0].subject == report.volumes[1].subject
+
+
+def test_groups_are_reported_one_after_the_other_and_their_problems_added_up(folder):
+    cases = volume_folder.find_cases(folder, num_classes=2)
+    text, num_problems = inspection.inspect_groups({"good": cases[:1], "all": cases})
+    assert num_problems == 3
+    assert text.index("good\ncases: 1") < text.index("all\ncases: 6")

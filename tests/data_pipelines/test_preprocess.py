@@ -153,3 +153,18 @@ def test_real_volume_and_mask_survive_resampling(real_data):
 def test_whole_numbers_are_rounded_and_clipped():
     values = np.array([-40000.0, -1000.4, 0.6, 40000.0], np.float32)
     np.testing.assert_array_equal(preprocess.to_int16(values), [-32768, -1000, 1, 32767])
+
+
+def test_slices_are_brought_to_one_pixel_size_and_one_size():
+    """A square of 4 x 4 pixels of 2 mm becomes 8 x 8 pixels of 1 mm in the middle of 12 x 12."""
+    image = np.zeros((2, 8, 8), np.float32)
+    image[:, 2:6, 2:6] = 100
+    example = Example("square", image, label=(image > 0).astype(np.uint8), spacing_mm=(5.0, 2.0, 2.0))
+    fitted = preprocess.fit_in_plane(example, 1.0, 20, fill=-1000)
+    assert fitted.spacing_mm == (5.0, 1.0, 1.0)
+    assert fitted.image.dtype == np.int16
+    assert fitted.label.sum() == 2 * 8 * 8
+    assert (fitted.label[:, 6:14, 6:14] == 1).all()
+    assert (fitted.image[:, :2] == -1000).all()
+    cropped = preprocess.fit_in_plane(example, 1.0, 6, fill=-1000)
+    assert (cropped.image == 100).all()

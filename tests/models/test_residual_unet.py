@@ -181,10 +181,8 @@ def test_refuses_a_single_width():
 
 
 def test_untrained_head_predicts_the_initial_probability_where_nothing_is_active():
-    model = residual_unet.ResidualUNet(widths=(2, 2, 2), initial_probability=0.01)
+    model = ResidualUNet(widths=(2, 2, 2), initial_probability=0.01)
     params = model.init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False)["params"]
     np.testing.assert_allclose(jax.nn.sigmoid(params["head"]["bias"]), [0.01], rtol=1e-6)
     with pytest.raises(ValueError, match="initial_probability: 1"):
-        residual_unet.ResidualUNet(initial_probability=1.0).init(
-            jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False
-        )
+        ResidualUNet(initial_probability=1.0).init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False)

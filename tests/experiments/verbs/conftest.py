@@ -38,7 +38,7 @@ def example_batch(config):
     return {name: jax.ShapeDtypeStruct((config.batch_size, 1), jnp.float32) for name in ("x", "y")}
 
 
-def make_data(config, *, seed, data_dir, cache_dir, process_index=0, process_count=1):
+def make_data(config, *, seed, data_dir, cache_dir, executor="auto", process_index=0, process_count=1):
     slope = {"one": 1.0, "two": 2.0}[config.slope]
 
     def batches(first_step):
