@@ -87,7 +87,7 @@ def _table(paper: str, rest: list[str]) -> int:
 def _sample(paper: str, rest: list[str]) -> int:
     from experiments.verbs import sample
 
-    preset = "demo"
+    preset = "paper"
     if rest and not rest[0].startswith("-"):
         preset = rest.pop(0)
     config = papers.find_preset(papers.find_paper(paper), preset)

@@ -64,11 +64,7 @@ def sample(config: Config, state, input: Path | None, directory: Path) -> list[P
 
 
 def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
-    """Reads every case and pair of a data directory.
-
-    Returns:
-        The report, and the number of problems.
-    """
+    """Reads every case and pair of a data directory; returns the report and the number of problems."""
     from data_pipelines import inspection
     from experiments.fbpaug import real_data
 

@@ -96,7 +96,8 @@ PRESETS: dict[str, AnyConfig] = {
     ),
 }
 PRESETS["tiny"] = replace(
-    PRESETS["demo"],
+    PRESETS["paper"],
+    num_validation=0,
     image_size=48,
     pixel_mm=8.0,
     widths=(4, 8, 8),

@@ -18,7 +18,11 @@ from jaxmed.report.table import ReportRow, TableReport
 
 @dataclass(frozen=True)
 class TableOptions(RunOptions):
-    """Runs the rows of a table and writes JSON, CSV, Markdown and a figure into <workdir>/<paper>."""
+    """Runs what is missing of a table and sets the paper beside ours.
+
+    Writes <workdir>/<paper>/<table>-<preset>.json, .csv, .md and .png, and the paper's own figures into the
+    folder of that name.
+    """
 
     preset: str = "demo"
     """Sizes: paper, demo or tiny."""
@@ -44,7 +48,8 @@ def table(paper: str, table_name: str, config: Config, options: TableOptions) ->
     stem = options.workdir / paper / f"{table_name}-{label}"
     files = write(report, stem)
     if wanted.figures is not None:
-        files += list(wanted.figures(finished, stem.parent))
+        stem.mkdir(exist_ok=True)
+        files += list(wanted.figures(finished, stem))
     show(report)
     print("written: " + " ".join(map(str, files)))
     return 0
@@ -133,7 +138,11 @@ def show(report: TableReport) -> None:
         grid.add_row(*cells)
     console.print(grid)
     console.print(report_table.describe_source(report), markup=False)
-    for claim in report.claims:
-        console.print(report_table.describe_claim(claim), markup=False)
+    if report.claims:
+        claims = RichTable("verdict", "claim of the paper", "difference", "standard error", title="Claims")
+        for claim in report.claims:
+            numbers = (f"{claim.numbers[name]:+.3g}" for name in ("difference", "standard error"))
+            claims.add_row(claim.verdict, claim.text, *numbers)
+        console.print(claims)
     for test in report.tests:
         console.print(report_table.describe_test(test), markup=False)

@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+METHOD_COLOURS = ("tab:red", "tab:blue", "tab:green")
+
 CONTOUR_STYLES = (("red", "dashed"), ("deepskyblue", "solid"), ("gold", "dotted"))
 
 
@@ -34,13 +36,13 @@ def draw_bland_altman(points: Mapping[str, Any], quantity: str, difference: str)
     """Draws differences of paired measurements against their means, with bias and limits of agreement.
 
     Args:
-        points: by method, what `jaxmed.metrics.agreement.bland_altman` gives.
+        points: by method (up to three), what `jaxmed.metrics.agreement.bland_altman` gives.
         quantity: title of the horizontal axis, with its unit.
         difference: title of the vertical axis, such as "first - second, ml".
     """
     figure, panel = plt.subplots(figsize=(6, 4))
     for number, (method, found) in enumerate(points.items()):
-        colour = f"C{3 - number}"
+        colour = METHOD_COLOURS[number]
         label = f"{method}: bias {found.bias:.1f}, limits {found.lower:.1f} to {found.upper:.1f}"
         panel.scatter(found.mean, found.difference, s=14, color=colour, alpha=0.7, label=label)
         panel.axhline(found.bias, color=colour, linewidth=1)
@@ -48,7 +50,7 @@ def draw_bland_altman(points: Mapping[str, Any], quantity: str, difference: str)
             panel.axhline(limit, color=colour, linewidth=1, linestyle="--")
     panel.set_xlabel(quantity)
     panel.set_ylabel(difference)
-    panel.legend(fontsize=8, frameon=False)
+    panel.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 1))
     panel.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()
     return figure
