@@ -12,7 +12,6 @@ import argparse
 import importlib.metadata
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ import jax
 import numpy as np
 from skimage import transform
 
+from experiments.verbs import provenance
 from jaxmed.ops import radon
 from jaxmed.train import host
 
@@ -101,14 +101,11 @@ def time_alternately(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Device, processor count and versions."""
-    device = jax.devices()[0]
+    """Commit, date, device, processor count and versions."""
     return {
-        "device": f"{device.platform} {device.device_kind}",
-        "processor": platform.processor() or platform.machine(),
+        **provenance.describe(),
         "num_processors": os.cpu_count(),
         "load_average": os.getloadavg()[0],
-        "jax": jax.__version__,
         "scikit_image": importlib.metadata.version("scikit-image"),
     }
 

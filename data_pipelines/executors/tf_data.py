@@ -16,8 +16,9 @@ _OPEN: weakref.WeakSet[_Batches] = weakref.WeakSet()
 
 @functools.cache
 def _tensorflow() -> ModuleType:
-    # Its start-up notes would drown the progress of the run.
+    # Its start-up notes, one of which only goes with oneDNN, would drown the progress of the run.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]
 
     # TensorFlow would otherwise take the memory of the GPUs that JAX computes on.
