@@ -5,6 +5,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from data_pipelines.cache import BuildError
+from data_pipelines.pipeline import LoadError
+from data_pipelines.readers.errors import ReadError
 from experiments.verbs import command_line, errors, papers
 from experiments.verbs.errors import UserError
 from jaxmed.train import host
@@ -27,8 +30,8 @@ def main(arguments: Sequence[str]) -> int:
     """Carries out one command.
 
     Returns:
-        The exit code: 0; 1 if data are wrong; 2 if the command cannot be understood, after one line on
-        standard error.
+        The exit code: 0; 1 if data are wrong; 2 if the command cannot be understood. Both after one line
+        on standard error.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
@@ -38,6 +41,9 @@ def main(arguments: Sequence[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (ReadError, BuildError, LoadError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 def _dispatch(verb: str, rest: list[str]) -> int:

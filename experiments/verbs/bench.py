@@ -11,7 +11,6 @@ from experiments.contract import Config
 from experiments.verbs import papers, provenance, runs
 from experiments.verbs.options import RunOptions
 from jaxmed.bench import step as bench_step
-from jaxmed.train import mesh
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,7 @@ def bench(paper: str, preset: str, config: Config, options: BenchOptions) -> int
         experiment.make_algorithm(config, data),
         data.batches(0),
         key=jax.random.key(options.seed),
-        mesh=mesh.make_mesh(options.mesh.data, options.mesh.space),
+        mesh=runs.make_mesh(config, options),
         mode=options.compile,
         num_steps=options.steps,
     )

@@ -18,6 +18,7 @@ from experiments.verbs import configs, errors, papers, provenance
 from experiments.verbs.options import RunOptions
 from jaxmed.train import fit, mesh, observers
 from jaxmed.train.checkpoint import Checkpoints
+from jaxmed.types import DATA_AXIS
 
 _RESULT = "result.json"
 
@@ -69,10 +70,11 @@ def run(name: RunName, options: RunOptions) -> Path:
     if is_finished(folder):
         return folder
     started = time.monotonic()
+    devices = make_mesh(name.config, options)
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "config.json", {**_identity(name), "data": data_name(options)})
     data = make_data(experiment, name, options)
-    state = _train(experiment, name, options, data, folder)
+    state = _train(experiment, name, options, data, devices, folder)
     scores = experiment.evaluate(name.config, state, data)
     result = {**_identity(name), "data": data.name, **provenance.describe()}
     result["seconds"] = round(time.monotonic() - started, 1)
@@ -87,6 +89,27 @@ def set_aside(folder: Path) -> None:
         while (target := folder.with_name(f"{folder.name}-old{number}")).exists():
             number += 1
         folder.rename(target)
+
+
+def make_mesh(config: Config, options: RunOptions) -> Mesh:
+    """The mesh of the options.
+
+    Raises:
+        UserError: if there are too few devices, or the batch does not divide over them.
+    """
+    try:
+        devices = mesh.make_mesh(options.mesh.data, options.mesh.space)
+    except ValueError as error:
+        raise errors.UserError(str(error)) from error
+    parts = devices.shape[DATA_AXIS]
+    if config.batch_size % parts:
+        raise errors.UserError(
+            f"--batch-size {config.batch_size} does not divide over {parts} parts of the data axis; "
+            f"change it or --mesh.data"
+        )
+    if options.compile == "pmap" and options.mesh.space > 1:
+        raise errors.UserError(f"--compile pmap needs --mesh.space 1, not {options.mesh.space}")
+    return devices
 
 
 def make_data(experiment: Experiment, name: RunName, options: RunOptions) -> Data:
@@ -152,9 +175,10 @@ def _identity(name: RunName) -> dict[str, Any]:
     }
 
 
-def _train(experiment: Experiment, name: RunName, options: RunOptions, data: Data, folder: Path) -> Any:
+def _train(
+    experiment: Experiment, name: RunName, options: RunOptions, data: Data, devices: Mesh, folder: Path
+) -> Any:
     algorithm = experiment.make_algorithm(name.config, data)
-    devices = mesh.make_mesh(options.mesh.data, options.mesh.space)
     key_init, key_fit = jax.random.split(jax.random.key(name.seed))
     with contextlib.ExitStack() as stack:
         checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints"))
@@ -190,7 +214,10 @@ def _observers(
         observers.SaveCheckpoints(checkpoints, every=options.checkpoint_every, num_steps=num_steps),
     ]
     if options.tensorboard:
-        events = observers.TensorBoard(folder, every=options.log_every)
+        try:
+            events = observers.TensorBoard(folder, every=options.log_every)
+        except ModuleNotFoundError as error:
+            raise errors.UserError(str(error)) from error
         watchers.append(stack.enter_context(contextlib.closing(events)))
     return watchers
 

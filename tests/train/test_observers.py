@@ -1,8 +1,10 @@
 import csv
 import json
 import sys
+from types import SimpleNamespace
 
 import jax.numpy as jnp
+import pytest
 
 from jaxmed.train import mesh, observers
 from jaxmed.train.checkpoint import Checkpoints
@@ -68,3 +70,32 @@ def test_checkpoints_are_saved_when_due_and_at_the_end(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         state = checkpoints.restore({"step": jnp.asarray(0)}, mesh.make_mesh(1))
     assert int(state["step"]) == 10
+
+
+def test_tensorboard_without_its_package_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(observers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="pip install tensorboardX"):
+        observers.TensorBoard(tmp_path)
+
+
+def test_tensorboard_gets_the_scalars_when_they_are_due(monkeypatch, tmp_path):
+    """The package is optional: what reaches its writer is checked on a writer of our own."""
+    written = []
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def add_scalar(self, name, value, step):
+            written.append((name, value, step))
+
+        def close(self):
+            written.append("closed")
+
+    monkeypatch.setattr(observers.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setitem(sys.modules, "tensorboardX", SimpleNamespace(SummaryWriter=SummaryWriter))
+    events = observers.TensorBoard(tmp_path, every=2)
+    for step in (1, 2, 4):
+        events(step, None, metrics_of(step))
+    events.close()
+    assert written == [("loss", 0.5, 2), ("loss", 0.25, 4), "closed"]

@@ -3,6 +3,12 @@ import pytest
 from experiments.__main__ import main
 
 
+@pytest.fixture(autouse=True)
+def leave_the_host_alone(monkeypatch):
+    """The compilation cache is a setting of the whole process."""
+    monkeypatch.setattr("experiments.__main__._prepare_host", lambda: None)
+
+
 def error_of(capsys, *arguments):
     assert main(arguments) == 2
     said = capsys.readouterr().err
@@ -28,6 +34,12 @@ def error_of(capsys, *arguments):
         (("predict", "fbpaug", "--run", "r", "--input", "none.nii", "--output", "o"), "does not exist"),
         (("check-data", "fbpaug", "--data-dir", "nowhere"), "nowhere is not a folder"),
         (("train", "fbpaug", "tiny", "--data-dir", "nowhere"), "nowhere is not a folder"),
+        (("train", "fbpaug", "tiny", "--mesh.data", "99"), "data=99 by space=1 does not fit"),
+        (("train", "fbpaug", "tiny", "--mesh.data", "3"), "--batch-size 8 does not divide over 3 parts"),
+        (
+            ("train", "fbpaug", "tiny", "--mesh.space", "2", "--compile", "pmap"),
+            "needs --mesh.space 1, not 2",
+        ),
     ],
 )
 def test_mistakes_get_one_line_with_a_hint_and_exit_code_2(arguments, hint, capsys, monkeypatch, tmp_path):
@@ -65,3 +77,31 @@ def test_list_shows_papers_with_their_methods(capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "fbpaug" in shown
     assert "windowing" in shown
+
+
+def test_damaged_files_get_one_line_and_exit_code_1(capsys, tmp_path):
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "scan.nii.gz").write_bytes(b"no volume")
+    assert (
+        main(["train", "fbpaug", "tiny", "--data-dir", str(tmp_path), "--workdir", str(tmp_path / "runs")])
+        == 1
+    )
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].startswith("error: ")
+    assert "scan.nii.gz" in said.splitlines()[-1]
+
+
+def test_scan_that_cannot_be_read_is_named(capsys, tmp_path):
+    (tmp_path / "scan.nii.gz").write_bytes(b"no volume")
+    arguments = [
+        "sample",
+        "fbpaug",
+        "tiny",
+        "--input",
+        str(tmp_path / "scan.nii.gz"),
+        "--output-dir",
+        str(tmp_path),
+    ]
+    assert main(arguments) == 1
+    assert "scan.nii.gz: found" in capsys.readouterr().err
