@@ -4,15 +4,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key
 
-from jaxmed import types
+from jaxmed.ops import collectives
 
 
 def example_keys(key: Key[Array, ""], batch_size: int) -> Key[Array, " batch"]:
     """Derive the key of every example from its position in the global batch.
 
     The key of the example at position i is fold_in(key, i). Under plain jit the position counts along
-    the whole batch, whatever its sharding. Inside `jax.shard_map` over the mesh axis `types.DATA_AXIS`
-    the caller sees one part of the batch, and the position is device index * batch_size + local index.
+    the whole batch, whatever its sharding. Inside `jax.shard_map` over the data axis the
+    caller sees one part of the batch, and the position is device index * batch_size + local index.
     A step therefore draws the same numbers on one device and on many.
 
     Args:
@@ -23,8 +23,5 @@ def example_keys(key: Key[Array, ""], batch_size: int) -> Key[Array, " batch"]:
     Returns:
         One key per example, (batch_size,).
     """
-    positions = jnp.arange(batch_size, dtype=jnp.uint32)
-    if types.DATA_AXIS in jax.sharding.get_abstract_mesh().manual_axes:
-        first = jax.lax.axis_index(types.DATA_AXIS) * batch_size
-        positions = positions + first.astype(jnp.uint32)
+    positions = collectives.first_position(batch_size) + jnp.arange(batch_size)
     return jax.vmap(jax.random.fold_in, in_axes=(None, 0))(key, positions)
