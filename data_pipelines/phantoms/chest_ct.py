@@ -5,6 +5,7 @@ only samples them. Outlines are antialiased in the slice, slices are thin. The m
 same functions as the HU, so they are exact.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,9 +72,9 @@ def draw_chest(
     return Chest(hu, lesion, lungs)
 
 
-def draw_scan(
+def draw_scans(
     seed: int,
-    kernel: ct_kernels.Kernel,
+    kernels: Sequence[ct_kernels.Kernel],
     *,
     image_size: int,
     pixel_mm: float,
@@ -81,12 +82,14 @@ def draw_scan(
     slice_mm: float,
     num_angles: int,
     lesions: bool = True,
-) -> tuple[np.ndarray, Chest]:
-    """Draws a subject and scans it, at the dose of `ct_scanner.calibrated_scanner`.
+) -> tuple[list[np.ndarray], Chest]:
+    """Draws a subject, scans it once, and reconstructs the one noisy sinogram with each kernel.
+
+    The dose is that of `ct_scanner.calibrated_scanner`.
 
     Args:
         seed: of the subject and of the photons.
-        kernel: reconstruction kernel.
+        kernels: reconstruction kernels; the images share anatomy and noise and differ in nothing else.
         image_size: height and width in pixels.
         pixel_mm: pixel size.
         num_slices: number of thin slices.
@@ -95,53 +98,8 @@ def draw_scan(
         lesions: False for a healthy subject.
 
     Returns:
-        (depth, height, width) int16 HU as stored by a scanner, and the phantom.
+        (depth, height, width) int16 HU as stored by a scanner, one volume per kernel, and the phantom.
     """
-    sinogram, chest = _draw_sinogram(seed, image_size, pixel_mm, num_slices, slice_mm, num_angles, lesions)
-    return ct_scanner.stored(ct_scanner.reconstruct(sinogram, pixel_mm, kernel)), chest
-
-
-def draw_pair(
-    seed: int,
-    *,
-    image_size: int,
-    pixel_mm: float,
-    num_slices: int,
-    slice_mm: float,
-    num_angles: int,
-    lesions: bool = True,
-) -> tuple[np.ndarray, np.ndarray, Chest]:
-    """Draws a subject, scans it once, and reconstructs the one noisy sinogram with two kernels.
-
-    Args:
-        seed: of the subject and of the photons.
-        image_size: height and width in pixels.
-        pixel_mm: pixel size.
-        num_slices: number of thin slices.
-        slice_mm: distance between slices.
-        num_angles: projections over 180 degrees.
-        lesions: False for a healthy subject.
-
-    Returns:
-        (depth, height, width) int16 HU with `SMOOTH`, the same with `SHARP`, and the phantom.
-    """
-    sinogram, chest = _draw_sinogram(seed, image_size, pixel_mm, num_slices, slice_mm, num_angles, lesions)
-    smooth, sharp = (
-        ct_scanner.stored(ct_scanner.reconstruct(sinogram, pixel_mm, kernel))
-        for kernel in (ct_kernels.SMOOTH, ct_kernels.SHARP)
-    )
-    return smooth, sharp, chest
-
-
-def _draw_sinogram(
-    seed: int,
-    image_size: int,
-    pixel_mm: float,
-    num_slices: int,
-    slice_mm: float,
-    num_angles: int,
-    lesions: bool,
-) -> tuple[np.ndarray, Chest]:
     chest = draw_chest(
         seed,
         image_size=image_size,
@@ -151,7 +109,9 @@ def _draw_sinogram(
         lesions=lesions,
     )
     scanner = ct_scanner.calibrated_scanner(num_angles, pixel_mm)
-    return ct_scanner.acquire(chest.hu, pixel_mm, scanner, seed), chest
+    sinogram = ct_scanner.acquire(chest.hu, pixel_mm, scanner, seed)
+    volumes = [ct_scanner.reconstruct(sinogram, pixel_mm, kernel) for kernel in kernels]
+    return [ct_scanner.stored(volume) for volume in volumes], chest
 
 
 def _draw_subject(seed: int, lesions: bool) -> chest_tissues.Subject:

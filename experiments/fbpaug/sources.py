@@ -52,9 +52,10 @@ def phantom(config: Config) -> Source:
     def build(name: str) -> dict[str, np.ndarray]:
         kind, number = name.split("-")
         if kind == "pair":
-            smooth, sharp, _ = chest_ct.draw_pair(_PAIR_SEED + int(number), **grid)
+            kernels = (ct_kernels.SMOOTH, ct_kernels.SHARP)
+            (smooth, sharp), _ = chest_ct.draw_scans(_PAIR_SEED + int(number), kernels, **grid)
             return {"smooth": smooth, "sharp": sharp, "voxel_ml": voxel_ml}
-        scan, chest = chest_ct.draw_scan(_CASE_SEED + int(number), ct_kernels.STANDARD, **grid)
+        (scan,), chest = chest_ct.draw_scans(_CASE_SEED + int(number), (ct_kernels.STANDARD,), **grid)
         return {"image": scan, "label": chest.lesion, "voxel_ml": voxel_ml}
 
     return Source(

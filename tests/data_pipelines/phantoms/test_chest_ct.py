@@ -14,7 +14,9 @@ def chests():
 
 @pytest.fixture(scope="module")
 def pair():
-    return chest_ct.draw_pair(3, num_angles=120, **GRID)
+    kernels = (ct_kernels.SMOOTH, ct_kernels.SHARP)
+    (smooth, sharp), chest = chest_ct.draw_scans(3, kernels, num_angles=120, **GRID)
+    return smooth, sharp, chest
 
 
 def test_arrays_have_the_stated_shapes_and_types(chests):
@@ -99,14 +101,14 @@ def test_too_small_a_field_of_view_is_refused():
 
 
 def test_scan_is_stored_as_scanners_do_and_equals_one_half_of_the_pair(pair):
-    scan, chest = chest_ct.draw_scan(3, ct_kernels.SMOOTH, num_angles=120, **GRID)
+    (scan,), chest = chest_ct.draw_scans(3, (ct_kernels.SMOOTH,), num_angles=120, **GRID)
     assert scan.dtype == np.int16
     np.testing.assert_array_equal(scan, pair[0])
     np.testing.assert_array_equal(chest.lesion, pair[2].lesion)
 
 
 def test_healthy_scans_have_no_lesions():
-    _, chest = chest_ct.draw_scan(3, ct_kernels.SHARP, num_angles=30, lesions=False, **GRID)
+    _, chest = chest_ct.draw_scans(3, (ct_kernels.SHARP,), num_angles=30, lesions=False, **GRID)
     assert not chest.lesion.any()
 
 
