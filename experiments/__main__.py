@@ -44,6 +44,10 @@ def main(arguments: Sequence[str]) -> int:
     except (ReadError, BuildError, LoadError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever was reading, such as `head`, has seen enough; nothing more can be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _dispatch(verb: str, rest: list[str]) -> int:

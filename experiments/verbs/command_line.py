@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 from experiments.verbs.errors import UserError
 
-_RULE = re.compile(r"^[\s|+]*[-─]{3,}[\s|+]*$")
+_RULE = re.compile("[-─]{3,}")
+"""What marks the lines that frame a message, whether the terminal has box characters or not."""
 
 
 def parse(program: str, parts: dict[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def _wide_terminal():
 def _one_line(message: str) -> str:
     """The message between the parser's first two rules, with the option that it proposes."""
     lines = [line.strip(" |│") for line in message.splitlines()]
-    rules = [number for number, line in enumerate(lines) if _RULE.match(line)]
+    rules = [number for number, line in enumerate(lines) if _RULE.search(line)]
     text = " ".join(lines[rules[0] + 1 : rules[1]]) if len(rules) > 1 else " ".join(lines)
     proposal = re.search(r"Perhaps you meant:.*?(--[\w.-]+)", message, re.DOTALL)
     return " ".join(text.split()) + (f", did you mean {proposal.group(1)}?" if proposal else "")

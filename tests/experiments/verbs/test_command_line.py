@@ -1,6 +1,7 @@
 import pytest
 
 from experiments.__main__ import main
+from experiments.verbs import command_line
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +106,36 @@ def test_scan_that_cannot_be_read_is_named(capsys, tmp_path):
     ]
     assert main(arguments) == 1
     assert "scan.nii.gz: found" in capsys.readouterr().err
+
+
+PLAIN = """
+ Unrecognized options
+ --------------------------------
+  Unrecognized options: --rat, 3
+  --------------------------------
+  Perhaps you meant:
+      --rate FLOAT
+"""
+BOXED = """
+╭─ Unrecognized options ─────────╮
+│ Unrecognized options: --rat, 3 │
+│ ────────────────────────────── │
+│ Perhaps you meant:             │
+│     --rate FLOAT               │
+╰────────────────────────────────╯
+"""
+SHORT = """
+╭─ Value error ──────────────────────────────────────────────────────────────╮
+│ Error parsing --rate: could not convert string to float: 'fast'            │
+╰────────────────────────────────────────────────────────────────────────────╯
+"""
+
+
+@pytest.mark.parametrize("message", [PLAIN, BOXED])
+def test_parser_messages_become_one_line(message):
+    assert command_line._one_line(message) == "Unrecognized options: --rat, 3, did you mean --rate?"
+
+
+def test_parser_messages_without_proposal_become_one_line():
+    expected = "Error parsing --rate: could not convert string to float: 'fast'"
+    assert command_line._one_line(SHORT) == expected
