@@ -32,11 +32,35 @@ class Data:
         batches: `batches(first_step)` gives this process's part of the training batches from that step
             on, without end; the same step always gives the same batch.
         evaluation: whatever the paper's `evaluate` reads.
+        describe: `describe(step)` names the examples of that step's global batch, for messages; None where
+            they have no names.
     """
 
     name: str
     batches: Callable[[int], Generator[Mapping[str, np.ndarray], None, None]]
     evaluation: Any = None
+    describe: Callable[[int], Sequence[str]] | None = None
+
+
+@dataclass(frozen=True)
+class Inference:
+    """A trained network as a pure function of arrays: what `predict` applies and `export` gives away.
+
+    Attributes:
+        function: `(variables, inputs) -> outputs`, jittable; example by example along the first axis.
+        variables: what of the trained state the function needs: nested dicts of arrays.
+        input_shape: of `inputs`; the first axis is called "batch" and may have any size.
+        input_dtype: of `inputs`.
+        inputs: what they are, with units, such as "CT slices in HU".
+        outputs: what they are, such as "probability of a lesion per pixel".
+    """
+
+    function: Callable[[Any, Any], Any]
+    variables: Mapping[str, Any]
+    input_shape: tuple[int | str, ...]
+    input_dtype: str
+    inputs: str
+    outputs: str
 
 
 @dataclass(frozen=True)
@@ -143,8 +167,9 @@ class Experiment:
         presets: configs by name, "paper", "demo" and "tiny" at least. Every config has the fields
             `num_steps` and `batch_size`.
         example_batch: `(config) -> batch` of `jax.ShapeDtypeStruct`: what one global training batch holds.
-        make_data: `(config, *, seed, data_dir, cache_dir, executor, process_index, process_count) -> Data`;
-            the phantom where `data_dir` is None; `executor` as in `data_pipelines.pipeline`.
+        make_data: `(config, *, seed, data_dir, cache_dir, executor, process_index, process_count,
+            max_bad_cases) -> Data`; the phantom where `data_dir` is None; `executor` as in
+            `data_pipelines.pipeline`; up to `max_bad_cases` training cases that cannot be read are left out.
         make_algorithm: `(config, data) -> Algorithm`. `data` is None where only the shapes of the state
             are wanted.
         evaluate: `(config, state, data) -> Scores`, the scores named as in the tables.
@@ -154,6 +179,7 @@ class Experiment:
         sample: `(config, state, input, directory) -> written files`: pictures. The state is None
             where no run is named, the input None where the built-in data will do.
         predict: `(config, state, input, output) -> None`.
+        make_inference: `(config, state) -> Inference`, or None where there is nothing to give away.
     """
 
     title: str
@@ -167,3 +193,4 @@ class Experiment:
     check_data: Callable[[Config, Path], tuple[str, int]] | None = None
     sample: Callable[[Config, Any, Path | None, Path], Sequence[Path]] | None = None
     predict: Callable[[Config, Any, Path, Path], None] | None = None
+    make_inference: Callable[[Config, Any], Inference] | None = None

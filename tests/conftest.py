@@ -1,4 +1,4 @@
-"""Test settings: eight host devices, cheap compilation, and strict shapes."""
+"""Test settings: eight host devices, cheap compilation, strict shapes; and the table of injected faults."""
 
 import os
 
@@ -12,6 +12,42 @@ os.environ["XLA_FLAGS"] = (
 
 import jax
 import matplotlib
+import pytest
 
 matplotlib.use("Agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+_FAULT = "fault"
+
+
+@pytest.fixture
+def record_fault(record_property):
+    """Notes an injected fault and what came of it, for the table after the run: `(fault, outcome)`."""
+
+    def record(fault: str, outcome: str) -> None:
+        record_property(_FAULT, f"{fault}\t{outcome}")
+
+    return record
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Prints the faults that were injected and survived, when they were asked for by name."""
+    if "faults" not in config.getoption("markexpr"):
+        return
+    lines = [
+        value.split("\t")
+        for report in terminalreporter.getreports("passed")
+        if report.when == "teardown" or report.when == "call"
+        for name, value in report.user_properties
+        if name == _FAULT
+    ]
+    lines = sorted({tuple(line) for line in lines}, key=lambda line: (_number(line[0]), line))
+    width = max((len(fault) for fault, _ in lines), default=0)
+    terminalreporter.section(f"{len(lines)} faults injected, and what came of each")
+    for fault, outcome in lines:
+        terminalreporter.write_line(f"{fault:<{width}}  {outcome}")
+
+
+def _number(fault: str) -> int:
+    head = fault.split()[0]
+    return int(head) if head.isdigit() else 1000
