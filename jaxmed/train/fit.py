@@ -9,6 +9,7 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxmed.ops import collectives
+from jaxmed.train import guard, memory
 from jaxmed.train import mesh as meshes
 from jaxmed.types import DATA_AXIS, SPACE_AXIS, Batch
 
@@ -28,7 +29,7 @@ class Algorithm(NamedTuple):
         init: `(key, batch) -> state`, a pytree of arrays with an int32 scalar `state.step`; the batch
             supplies shapes only.
         step: `(state, batch, key) -> (state, metrics)`: jittable, the state's shapes and dtypes kept,
-            metrics a flat dict of scalars.
+            metrics a flat dict of scalars, those that are losses with "loss" in their names.
         refresh: `(state) -> state` on the host between steps, such as re-clustering, or None.
     """
 
@@ -40,6 +41,8 @@ class Algorithm(NamedTuple):
 def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callable:
     """Turns the step of an algorithm into a function on the mesh that donates the state.
 
+    An update that leads to NaN or infinity is not taken (`guard.keep_finite`).
+
     Args:
         algorithm: whose step.
         mesh: devices, with the axes data and space.
@@ -48,7 +51,7 @@ def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callabl
             gradients are averaged over devices, normalisation statistics are each device's own.
 
     Returns:
-        `(state, batch, key) -> (state, metrics)`, jitted.
+        `(state, batch, key) -> (state, metrics)`, jitted; the metrics have `guard.FINITE` in addition.
 
     Raises:
         ValueError: for an unknown mode, or "pmap" with a space axis larger than 1.
@@ -64,7 +67,7 @@ def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callabl
         step = _per_device(algorithm.step, mesh)
     else:
         raise ValueError(f"unknown compile mode '{mode}'; known: jit, pmap")
-    return jax.jit(step, donate_argnums=0, out_shardings=meshes.replicated(mesh))
+    return jax.jit(guard.keep_finite(step), donate_argnums=0, out_shardings=meshes.replicated(mesh))
 
 
 def _per_device(step: Callable, mesh: Mesh) -> Callable:
@@ -91,12 +94,14 @@ def fit(
     mode: CompileMode = "jit",
     refresh_every: int = 1,
     observers: Sequence[Observer] = (),
+    should_stop: Callable[[int], bool] | None = None,
+    max_skipped: int = 10,
 ) -> Any:
     """Trains from `state.step` up to `num_steps`.
 
     The step with number i uses the key `fold_in(key, i)`, so that a run cut anywhere and resumed from
     its state and its place in the data gives the same arrays. While the devices work on a step, the next
-    batch is loaded and sent.
+    batch is loaded and sent. A step that leads to NaN or infinity counts, but leaves the state as it was.
 
     Args:
         algorithm: the training method.
@@ -108,27 +113,39 @@ def fit(
         mode: see `compile_step`.
         refresh_every: steps between calls of `algorithm.refresh`.
         observers: called after every step.
+        should_stop: asked with the number of each step after it; training ends early where it says so. All
+            processes must get the same answers.
+        max_skipped: how many steps in a row may lead to NaN or infinity.
 
     Returns:
-        The state after `num_steps` steps, replicated on the mesh.
+        The state after `num_steps` steps, or where `should_stop` ended it; replicated on the mesh.
+
+    Raises:
+        NonFiniteError: if more than `max_skipped` steps in a row lead to NaN or infinity.
+        OutOfMemoryError: if a device has too little memory for the step.
     """
     first_step = int(state.step)
     state, key = jax.device_put((state, key), meshes.replicated(mesh))
     if first_step >= num_steps:
         return state
     step_fn = compile_step(algorithm, mesh, mode)
-    in_flight: deque = deque()
+    skipped = guard.SkippedSteps(max_skipped)
+    in_flight: deque[tuple[int, jax.Array]] = deque()
     batch = meshes.put_batch(next(batches), mesh)
-    for step in range(first_step, num_steps):
-        if algorithm.refresh and step % refresh_every == 0:
-            state = jax.device_put(algorithm.refresh(state), meshes.replicated(mesh))
-        state, metrics = step_fn(state, batch, jax.random.fold_in(key, step))
-        if step + 1 < num_steps:
-            batch = meshes.put_batch(next(batches), mesh)
-        for observe in observers:
-            observe(step + 1, state, metrics)
-        # Unbounded dispatch would pile up batches in device memory.
-        in_flight.append(metrics)
-        if len(in_flight) > _STEPS_IN_FLIGHT:
-            jax.block_until_ready(in_flight.popleft())
+    with memory.explain_exhaustion(step_fn, state, batch, key):
+        for step in range(first_step, num_steps):
+            if algorithm.refresh and step % refresh_every == 0:
+                state = jax.device_put(algorithm.refresh(state), meshes.replicated(mesh))
+            state, metrics = step_fn(state, batch, jax.random.fold_in(key, step))
+            in_flight.append((step + 1, metrics.pop(guard.FINITE)))
+            stop = step + 1 == num_steps or (should_stop is not None and should_stop(step + 1))
+            if not stop:
+                batch = meshes.put_batch(next(batches), mesh)
+            for observe in observers:
+                observe(step + 1, state, metrics)
+            # Unbounded dispatch would pile up batches in device memory.
+            while len(in_flight) > (0 if stop else _STEPS_IN_FLIGHT):
+                skipped.check(*in_flight.popleft())
+            if stop:
+                break
     return state
