@@ -1,6 +1,7 @@
 """Command line: python -m experiments <verb> <paper> [...]; `--help` after a verb or a paper tells more."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,12 @@ from data_pipelines.pipeline import LoadError
 from data_pipelines.readers.errors import ReadError
 from experiments.verbs import command_line, errors, papers
 from experiments.verbs.errors import UserError
-from jaxmed.train import host
+from experiments.verbs.options import RunOptions
+from experiments.verbs.training import StoppedError
+from jaxmed.train import host, hosts
+from jaxmed.train.checkpoint_errors import CheckpointError
+from jaxmed.train.guard import NonFiniteError
+from jaxmed.train.memory import OutOfMemoryError
 
 USAGE = """usage: python -m experiments <verb> [...] [--help]
 
@@ -20,18 +26,23 @@ USAGE = """usage: python -m experiments <verb> [...] [--help]
   bench      <paper> <preset> [options]     time and cost of the training step
   sample     <paper> [<preset>] [options]   pictures
   predict    <paper> --run R --input F --output G
+  export     <paper> --run R --output D     the trained network as a program and weights, for use anywhere
   check-data <paper> --data-dir D           read every file, report what is there and what is wrong
 """
 
-VERBS = ("list", "train", "table", "bench", "sample", "predict", "check-data")
+VERBS = ("list", "train", "table", "bench", "sample", "predict", "export", "check-data")
+
+_FAILURES = (ReadError, BuildError, LoadError, CheckpointError, NonFiniteError, OutOfMemoryError)
+"""What can go wrong with data, disks and devices: said in one line."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Carries out one command.
 
     Returns:
-        The exit code: 0; 1 if data are wrong; 2 if the command cannot be understood. Both after one line
-        on standard error.
+        The exit code: 0, also for a run that was asked to stop and has saved its state; 1 if data, disk or
+        devices fail; 2 if the command cannot be carried out as it stands; 130 after Ctrl-C. All but 0 after
+        one line on standard error.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
@@ -41,9 +52,15 @@ def main(arguments: Sequence[str]) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (ReadError, BuildError, LoadError) as error:
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr)
+        return 0
+    except _FAILURES as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from what is saved", file=sys.stderr)
+        return 128 + signal.SIGINT
     except BrokenPipeError:
         # Whoever was reading, such as `head`, has seen enough; nothing more can be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -61,10 +78,21 @@ def _dispatch(verb: str, rest: list[str]) -> int:
     return _HANDLERS[verb](rest[0], rest[1:])
 
 
-def _prepare_host() -> None:
+def _prepare(options: RunOptions | None = None) -> None:
+    """Sets up this process, and connects it to the others of its run, before JAX uses a device."""
+    if options is not None:
+        try:
+            if options.deterministic:
+                host.make_deterministic()
+            hosts.initialize(options.hosts)
+        except (ValueError, OSError, RuntimeError) as error:
+            raise UserError(str(error)) from error
     host.tune_malloc()
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    host.enable_compilation_cache(Path(cache).expanduser() / "jaxmed" / "xla")
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxmed" / "xla"
+    try:
+        host.enable_compilation_cache(cache)
+    except OSError as error:
+        print(f"warning: programs are compiled anew at every start: {error}", file=sys.stderr)
 
 
 def _train(paper: str, rest: list[str]) -> int:
@@ -90,7 +118,7 @@ def _table(paper: str, rest: list[str]) -> int:
     config = papers.find_preset(experiment, preset)
     program = f"python -m experiments table {paper} {name}"
     parsed = command_line.parse(program, {"options": table.TableOptions(), "config": config}, rest[1:])
-    _prepare_host()
+    _prepare(parsed["options"])
     return table.table(paper, name, parsed["config"], parsed["options"])
 
 
@@ -103,7 +131,7 @@ def _sample(paper: str, rest: list[str]) -> int:
     config = papers.find_preset(papers.find_paper(paper), preset)
     program = f"python -m experiments sample {paper} {preset}"
     parsed = command_line.parse(program, {"options": sample.SampleOptions(), "config": config}, rest)
-    _prepare_host()
+    _prepare()
     return sample.sample(paper, parsed["config"], parsed["options"])
 
 
@@ -113,8 +141,18 @@ def _predict(paper: str, rest: list[str]) -> int:
     papers.find_paper(paper)
     program = f"python -m experiments predict {paper}"
     parsed = command_line.parse(program, {"options": predict.PredictOptions}, rest)
-    _prepare_host()
+    _prepare()
     return predict.predict(paper, parsed["options"])
+
+
+def _export(paper: str, rest: list[str]) -> int:
+    from experiments.verbs import export
+
+    papers.find_paper(paper)
+    program = f"python -m experiments export {paper}"
+    parsed = command_line.parse(program, {"options": export.ExportOptions}, rest)
+    _prepare()
+    return export.export(paper, parsed["options"])
 
 
 def _check_data(paper: str, rest: list[str]) -> int:
@@ -133,7 +171,7 @@ def _with_preset(verb: str, paper: str, rest: list[str], options) -> tuple[str, 
     config = papers.find_preset(experiment, preset)
     program = f"python -m experiments {verb} {paper} {preset}"
     parsed = command_line.parse(program, {"options": options, "config": config}, rest[1:])
-    _prepare_host()
+    _prepare(parsed["options"])
     return preset, parsed
 
 
@@ -159,8 +197,17 @@ _HANDLERS = {
     "bench": _bench,
     "sample": _sample,
     "predict": _predict,
+    "export": _export,
     "check-data": _check_data,
 }
 
+
+def _stop(number: int, frame: object) -> None:
+    """Ends on SIGTERM outside of the training loop: every file is written whole or not at all."""
+    print("asked to stop; the same command goes on from what is saved", file=sys.stderr)
+    raise SystemExit(0)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    signal.signal(signal.SIGTERM, _stop)
+    hosts.leave(main(sys.argv[1:]))

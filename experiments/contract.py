@@ -34,12 +34,14 @@ class Data:
         evaluation: whatever the paper's `evaluate` reads.
         describe: `describe(step)` names the examples of that step's global batch, for messages; None where
             they have no names.
+        bad_cases: training cases that were left out because they could not be read.
     """
 
     name: str
     batches: Callable[[int], Generator[Mapping[str, np.ndarray], None, None]]
     evaluation: Any = None
     describe: Callable[[int], Sequence[str]] | None = None
+    bad_cases: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -130,11 +132,13 @@ class FinishedRow:
         row: what was run.
         replicates: the scores of each run: one seed of one config.
         load: `load(k) -> (config, state, data)` of the k-th run.
+        left_out: how many training cases could not be read, and steps were skipped, in all its runs.
     """
 
     row: Row
     replicates: tuple[Scores, ...]
     load: Callable[[int], tuple[Config, Any, Data]]
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from experiments.contract import Config
 from experiments.verbs import papers, provenance, runs
 from experiments.verbs.options import RunOptions
 from jaxmed.bench import step as bench_step
+from jaxmed.train import hosts
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,14 @@ def bench(paper: str, preset: str, config: Config, options: BenchOptions) -> int
         mode=options.compile,
         num_steps=options.steps,
     )
-    label = runs.run_folder(name, options).parent.name
+    if hosts.is_main_process():
+        _report(paper, runs.run_folder(name, options).parent.name, data.name, cost, options)
+    return 0
+
+
+def _report(paper: str, label: str, data_name: str, cost: bench_step.StepCost, options: BenchOptions) -> None:
     measured = dataclasses.asdict(cost)
-    content = {"paper": paper, "config": label, "data": data.name, **provenance.describe(), **measured}
+    content = {"paper": paper, "config": label, "data": data_name, **provenance.describe(), **measured}
     file = options.workdir / paper / f"bench-{label}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     runs.write_json(file, content)
@@ -48,4 +54,3 @@ def bench(paper: str, preset: str, config: Config, options: BenchOptions) -> int
         grid.add_row(quantity, f"{value:.4g}" if isinstance(value, float) else str(value))
     Console().print(grid)
     print(f"written: {file}")
-    return 0

@@ -23,11 +23,12 @@ def values(scores: Scores, metric: str) -> np.ndarray:
 
 
 def cell(row: FinishedRow, metric: str) -> Cell:
-    """Mean and sample standard deviation over all cases of all replicates, without undefined (NaN) ones."""
-    pooled = np.concatenate([values(scores, metric) for scores in row.replicates])
-    pooled = pooled[np.isfinite(pooled)]
+    """Mean and sample standard deviation over the cases of all replicates; NaN ones are counted apart."""
+    every = np.concatenate([values(scores, metric) for scores in row.replicates])
+    pooled = every[np.isfinite(every)]
+    mean = float(pooled.mean()) if pooled.size else float("nan")
     std = float(pooled.std(ddof=1)) if pooled.size > 1 else None
-    return Cell(float(pooled.mean()) if pooled.size else float("nan"), std, int(pooled.size))
+    return Cell(mean, std, n=pooled.size, undefined=every.size - pooled.size)
 
 
 def published_cell(published: Published) -> Cell:

@@ -3,20 +3,18 @@
 import contextlib
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from experiments.contract import PHANTOM, Config, Data, Experiment
-from experiments.verbs import configs, errors, papers, provenance
+from experiments.verbs import configs, errors, lock, papers, provenance, training
 from experiments.verbs.options import RunOptions
-from jaxmed.train import fit, mesh, observers
+from jaxmed.train import hosts, logs, mesh
 from jaxmed.train.checkpoint import Checkpoints
 from jaxmed.types import DATA_AXIS
 
@@ -47,9 +45,9 @@ def run_folder(name: RunName, options: RunOptions) -> Path:
     return options.workdir / name.paper / f"{label}-{digest}" / f"seed{name.seed}"
 
 
-def is_finished(folder: Path) -> bool:
-    """Tells whether the run has been trained and evaluated."""
-    return (folder / _RESULT).exists()
+def is_finished(folder: Path, num_steps: int) -> bool:
+    """Tells whether the run has been trained for `num_steps` steps or more, and evaluated."""
+    return (folder / _RESULT).exists() and read_result(folder)["steps"] >= num_steps
 
 
 def read_result(folder: Path) -> dict[str, Any]:
@@ -57,29 +55,63 @@ def read_result(folder: Path) -> dict[str, Any]:
     return json.loads((folder / _RESULT).read_text())
 
 
-def run(name: RunName, options: RunOptions) -> Path:
+def run(name: RunName, options: RunOptions, *, num_steps: int | None = None) -> Path:
     """Trains and evaluates a run, or goes on with it; a finished one is left as it is.
 
+    Args:
+        name: which run.
+        options: where and how.
+        num_steps: the step at which to end; the config's by default. A run that ended earlier goes on.
+
     Returns:
-        The run's folder, with config.json, metrics.jsonl, metrics.csv, checkpoints and result.json.
+        The run's folder, with config.json, metrics.jsonl, metrics.csv, events.jsonl, result.json and
+        checkpoints.
+
+    Raises:
+        StoppedError: if a signal asked the run to stop; its state is saved.
+        UserError: if another process works in the folder.
     """
-    experiment = papers.find_paper(name.paper)
     folder = run_folder(name, options)
-    if not options.resume:
-        set_aside(folder)
-    if is_finished(folder):
-        return folder
-    started = time.monotonic()
-    devices = make_mesh(name.config, options)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "config.json", {**_identity(name), "data": data_name(options)})
-    data = make_data(experiment, name, options)
-    state = _train(experiment, name, options, data, devices, folder)
-    scores = experiment.evaluate(name.config, state, data)
-    result = {**_identity(name), "data": data.name, **provenance.describe()}
-    result["seconds"] = round(time.monotonic() - started, 1)
-    write_json(folder / _RESULT, {**result, "scores": scores})
+    num_steps = name.config.num_steps if num_steps is None else num_steps
+    with lock.hold(folder) if hosts.is_main_process() else contextlib.nullcontext():
+        if hosts.is_main_process() and not options.resume:
+            set_aside(folder)
+        hosts.barrier(f"{folder} is there to be looked at")
+        if not is_finished(folder, num_steps):
+            _carry_out(name, options, folder, num_steps)
+        hosts.barrier(f"{folder} is finished")
     return folder
+
+
+def _carry_out(name: RunName, options: RunOptions, folder: Path, num_steps: int) -> None:
+    started = time.monotonic()
+    experiment = papers.find_paper(name.paper)
+    devices = make_mesh(name.config, options)
+    identity = {**_identity(name), "data": data_name(options)}
+    folder.mkdir(parents=True, exist_ok=True)
+    if hosts.is_main_process():
+        write_json(folder / "config.json", identity)
+    data = make_data(experiment, name, options)
+    task = training.Task(experiment, name.config, name.seed, num_steps, identity, folder)
+    state = training.train(task, options, data, devices)
+    scores = experiment.evaluate(name.config, state, data)
+    if hosts.is_main_process():
+        result = {
+            **identity,
+            **provenance.describe(),
+            "steps": int(state.step),
+            "skipped_steps": _skipped_steps(folder),
+            "bad_cases": list(data.bad_cases),
+            "deterministic": options.deterministic,
+            "seconds": round(time.monotonic() - started, 1),
+        }
+        write_json(folder / _RESULT, {**result, "scores": scores})
+
+
+def _skipped_steps(folder: Path) -> list[int]:
+    """The steps whose update was not taken, each once however often the run was resumed."""
+    events = logs.Journal(folder).read()
+    return sorted({event["step"] for event in events if event["event"] == "skipped"})
 
 
 def set_aside(folder: Path) -> None:
@@ -120,15 +152,17 @@ def make_data(experiment: Experiment, name: RunName, options: RunOptions) -> Dat
     """
     if options.data_dir is not None and not options.data_dir.is_dir():
         raise errors.UserError(f"--data-dir {options.data_dir} is not a folder")
-    return experiment.make_data(
-        name.config,
-        seed=name.seed,
-        data_dir=options.data_dir,
-        cache_dir=options.cache_dir or options.workdir / "cache",
-        executor=options.input,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
+    with hosts.main_first(f"the data of {name.paper} are prepared"):
+        return experiment.make_data(
+            name.config,
+            seed=name.seed,
+            data_dir=options.data_dir,
+            cache_dir=options.cache_dir or options.workdir / "cache",
+            executor=options.input,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+            max_bad_cases=options.faults.max_bad_cases,
+        )
 
 
 def load(folder: Path) -> tuple[Experiment, RunName, Any]:
@@ -146,17 +180,20 @@ def load(folder: Path) -> tuple[Experiment, RunName, Any]:
     file = folder / "config.json"
     if not file.exists():
         raise errors.UserError(f"{folder} is not the folder of a run: it has no config.json")
-    saved = json.loads(file.read_text())
-    experiment = papers.find_paper(saved["paper"])
-    preset_config = papers.find_preset(experiment, saved["preset"])
-    config = configs.from_json(type(preset_config), saved["config"])
+    try:
+        saved = json.loads(file.read_bytes())
+        paper, preset, fields, seed = (saved[name] for name in ("paper", "preset", "config", "seed"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise errors.UserError(f"{file} is damaged: {type(error).__name__}: {error}") from error
+    experiment = papers.find_paper(paper)
+    config = configs.from_json(type(papers.find_preset(experiment, preset)), fields)
     algorithm = experiment.make_algorithm(config, None)
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0), experiment.example_batch(config))
-    with Checkpoints(folder / "checkpoints") as checkpoints:
+    with Checkpoints(folder / "checkpoints", identity=None) as checkpoints:
         if checkpoints.latest_step() is None:
             raise errors.UserError(f"{folder} holds no checkpoint yet")
         state = checkpoints.restore(shapes, mesh.make_mesh(1))
-    return experiment, RunName(saved["paper"], saved["preset"], config, saved["seed"]), state
+    return experiment, RunName(paper, preset, config, seed), state
 
 
 def write_json(file: Path, content: Any) -> None:
@@ -173,65 +210,3 @@ def _identity(name: RunName) -> dict[str, Any]:
         "seed": name.seed,
         "config": configs.to_json(name.config),
     }
-
-
-def _train(
-    experiment: Experiment, name: RunName, options: RunOptions, data: Data, devices: Mesh, folder: Path
-) -> Any:
-    algorithm = experiment.make_algorithm(name.config, data)
-    key_init, key_fit = jax.random.split(jax.random.key(name.seed))
-    with contextlib.ExitStack() as stack:
-        checkpoints = stack.enter_context(Checkpoints(folder / "checkpoints"))
-        state = _initial_state(experiment, algorithm, name.config, checkpoints, devices, key_init)
-        first_step = int(state.step)
-        if first_step:
-            print(f"going on from step {first_step} of {folder}", file=sys.stderr)
-        return fit.fit(
-            algorithm,
-            state,
-            stack.enter_context(contextlib.closing(data.batches(first_step))),
-            key=key_fit,
-            num_steps=name.config.num_steps,
-            mesh=devices,
-            mode=options.compile,
-            observers=_observers(options, checkpoints, folder, first_step, name.config.num_steps, stack),
-        )
-
-
-def _observers(
-    options: RunOptions,
-    checkpoints: Checkpoints,
-    folder: Path,
-    first_step: int,
-    num_steps: int,
-    stack: contextlib.ExitStack,
-) -> list[fit.Observer]:
-    bar = observers.ProgressBar(folder.parent.name, num_steps, every=options.log_every)
-    stack.enter_context(contextlib.closing(bar))
-    watchers: list[fit.Observer] = [
-        bar,
-        observers.MetricLog(folder, first_step=first_step, every=options.log_every),
-        observers.SaveCheckpoints(checkpoints, every=options.checkpoint_every, num_steps=num_steps),
-    ]
-    if options.tensorboard:
-        try:
-            events = observers.TensorBoard(folder, every=options.log_every)
-        except ModuleNotFoundError as error:
-            raise errors.UserError(str(error)) from error
-        watchers.append(stack.enter_context(contextlib.closing(events)))
-    return watchers
-
-
-def _initial_state(
-    experiment: Experiment,
-    algorithm: fit.Algorithm,
-    config: Config,
-    checkpoints: Checkpoints,
-    devices: Mesh,
-    key: jax.Array,
-) -> Any:
-    shapes = experiment.example_batch(config)
-    if checkpoints.latest_step() is not None:
-        return checkpoints.restore(jax.eval_shape(algorithm.init, key, shapes), devices)
-    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in shapes.items()}
-    return jax.jit(algorithm.init)(key, zeros)

@@ -1,10 +1,12 @@
 """The verb table: runs what is missing of a table and sets the paper beside ours."""
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -14,6 +16,7 @@ from experiments.verbs.options import RunOptions
 from jaxmed.report import figures
 from jaxmed.report import table as report_table
 from jaxmed.report.table import ReportRow, TableReport
+from jaxmed.train import hosts, logs
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,27 @@ def table(paper: str, table_name: str, config: Config, options: TableOptions) ->
         _finish_row(paper, row, number, wanted, config, options)
         for number, row in enumerate(wanted.rows(config))
     ]
-    report = make_report(paper, table_name, wanted, finished, config, options)
-    label = configs.label(options.preset, papers.find_preset(experiment, options.preset), config)
-    stem = options.workdir / paper / f"{table_name}-{label}"
-    files = write(report, stem)
-    if wanted.figures is not None:
-        stem.mkdir(exist_ok=True)
-        files += list(wanted.figures(finished, stem))
-    show(report)
-    print("written: " + " ".join(map(str, files)))
+    if hosts.is_main_process():
+        label = configs.label(options.preset, papers.find_preset(experiment, options.preset), config)
+        stem = options.workdir / paper / f"{table_name}-{label}"
+        report = make_report(paper, table_name, wanted, finished, config, options)
+        files = write(report, stem) + _draw(wanted, finished, stem)
+        show(report)
+        print("written: " + " ".join(map(str, files)))
+    hosts.barrier(f"{paper} {table_name} is written")
     return 0
+
+
+def _draw(table: Table, finished: Sequence[FinishedRow], folder: Path) -> list[Path]:
+    if table.figures is None:
+        return []
+    if jax.process_count() > 1:
+        print(
+            "the paper's own figures need one process: the same command with one draws them", file=sys.stderr
+        )
+        return []
+    folder.mkdir(exist_ok=True)
+    return list(table.figures(finished, folder))
 
 
 def _finish_row(
@@ -63,20 +77,35 @@ def _finish_row(
     names = [runs.RunName(paper, options.preset, c, seed) for c in row.configs for seed in options.seeds]
     for index, name in enumerate(names):
         print(f"row {number + 1}/{num_rows} {row.label}, run {index + 1}/{len(names)}", file=sys.stderr)
-        _discard_other_commits(runs.run_folder(name, options))
+        _discard_others(runs.run_folder(name, options), name.config.num_steps)
         folders.append(runs.run(name, options))
-    scores = tuple(runs.read_result(folder)["scores"] for folder in folders)
+    results = [runs.read_result(folder) for folder in folders]
 
     def load(index: int):
         _, name, state = runs.load(folders[index])
         return name.config, state, runs.make_data(papers.find_paper(paper), name, options)
 
-    return FinishedRow(row, scores, load)
+    left_out = {key: sum(len(result[key]) for result in results) for key in ("bad_cases", "skipped_steps")}
+    return FinishedRow(row, tuple(result["scores"] for result in results), load, left_out)
 
 
-def _discard_other_commits(folder: Path) -> None:
-    """Sets a result of another commit aside: the rows of one table come from one state of the code."""
-    if runs.is_finished(folder) and runs.read_result(folder)["commit"] != provenance.commit():
+def _left_out(finished: Sequence[FinishedRow]) -> dict[str, int]:
+    """What all rows together left out, as far as there is any."""
+    totals = Counter[str]()
+    for row in finished:
+        totals.update(row.left_out)
+    return dict(+totals)
+
+
+def _discard_others(folder: Path, num_steps: int) -> None:
+    """Sets aside a run of another commit or of more steps: a table comes from one state of the code."""
+    if not (folder.exists() and hosts.is_main_process()):
+        return
+    commits = {event["commit"] for event in logs.Journal(folder).read() if "commit" in event}
+    has_more = runs.is_finished(folder, num_steps + 1)
+    if has_more or commits - {provenance.commit()}:
+        why = "has more steps" if has_more else f"was made by {', '.join(sorted(commits))}"
+        print(f"{folder} {why}: set aside, and run again", file=sys.stderr)
         runs.set_aside(folder)
 
 
@@ -110,7 +139,7 @@ def make_report(
         ),
         claims=tuple(judgement.judge(claim, rows) for claim in table.claims),
         tests=tuple(test for c in table.comparisons for test in judgement.compare(c, rows)),
-        provenance={"data": runs.data_name(options), **provenance.describe()},
+        provenance={"data": runs.data_name(options), **provenance.describe(), **_left_out(finished)},
     )
 
 

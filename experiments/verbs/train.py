@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from experiments.contract import Config
 from experiments.verbs import judgement, runs
 from experiments.verbs.options import RunOptions
+from jaxmed.train import hosts
 
 
 @dataclass(frozen=True)
@@ -14,10 +15,15 @@ class TrainOptions(RunOptions):
     seed: int = 0
     """Seed of everything random."""
 
+    steps: int | None = None
+    """Step at which to end instead of the config's num_steps; a run that ended earlier goes on."""
+
 
 def train(paper: str, preset: str, config: Config, options: TrainOptions) -> int:
     """Runs (or resumes, or finds finished) the run and prints its scores."""
-    folder = runs.run(runs.RunName(paper, preset, config, options.seed), options)
+    folder = runs.run(runs.RunName(paper, preset, config, options.seed), options, num_steps=options.steps)
+    if not hosts.is_main_process():
+        return 0
     scores = runs.read_result(folder)["scores"]
     for metric in scores:
         found = judgement.values(scores, metric)

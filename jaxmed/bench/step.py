@@ -70,7 +70,8 @@ def measure_step(
     """
     first = next(batches)
     batch = meshes.put_batch(first, mesh)
-    state, key = jax.device_put((jax.jit(algorithm.init)(key, batch), key), meshes.replicated(mesh))
+    key = meshes.replicate(key, mesh)
+    state = jax.jit(algorithm.init, out_shardings=meshes.replicated(mesh))(key, batch)
     begun = time.perf_counter()
     lowered = fit.compile_step(algorithm, mesh, mode).lower(state, batch, key)
     traced = time.perf_counter()

@@ -20,15 +20,18 @@ class Cell:
         mean: over `n` values.
         std: sample standard deviation of those values, None where there is none.
         n: how many values; None where a paper does not say.
+        undefined: how many cases have no value, and are not among the `n`.
     """
 
     mean: float
     std: float | None = None
     n: int | None = None
+    undefined: int = 0
 
     def __str__(self) -> str:
         spread = "" if self.std is None else f" ({self.std:.2f})"
-        return f"{self.mean:.2f}{spread}"
+        missing = f", {self.undefined} undefined" if self.undefined else ""
+        return f"{self.mean:.2f}{spread}{missing}"
 
 
 @dataclass(frozen=True)
@@ -101,16 +104,16 @@ def to_json(report: TableReport) -> str:
 
 
 def to_csv(report: TableReport) -> str:
-    """One line per row, metric and source: label, metric, source, mean, std, n."""
+    """One line per row, metric and source: label, metric, source, mean, std, n, undefined."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["label", "metric", "source", "mean", "std", "n"])
+    writer.writerow(["label", "metric", "source", "mean", "std", "n", "undefined"])
     for row in report.rows:
         for metric in report.metrics:
             for source, cells in (("paper", row.published), ("ours", row.ours)):
                 if metric in cells:
                     cell = cells[metric]
-                    writer.writerow([row.label, metric, source, cell.mean, cell.std, cell.n])
+                    writer.writerow([row.label, metric, source, cell.mean, cell.std, cell.n, cell.undefined])
     return out.getvalue()
 
 

@@ -95,7 +95,7 @@ def fit(
     refresh_every: int = 1,
     observers: Sequence[Observer] = (),
     should_stop: Callable[[int], bool] | None = None,
-    max_skipped: int = 10,
+    skipped: guard.SkippedSteps | None = None,
 ) -> Any:
     """Trains from `state.step` up to `num_steps`.
 
@@ -115,27 +115,27 @@ def fit(
         observers: called after every step.
         should_stop: asked with the number of each step after it; training ends early where it says so. All
             processes must get the same answers.
-        max_skipped: how many steps in a row may lead to NaN or infinity.
+        skipped: says how many steps in a row may lead to NaN or infinity; 10 by default.
 
     Returns:
         The state after `num_steps` steps, or where `should_stop` ended it; replicated on the mesh.
 
     Raises:
-        NonFiniteError: if more than `max_skipped` steps in a row lead to NaN or infinity.
+        NonFiniteError: if too many steps in a row lead to NaN or infinity.
         OutOfMemoryError: if a device has too little memory for the step.
     """
     first_step = int(state.step)
-    state, key = jax.device_put((state, key), meshes.replicated(mesh))
+    state, key = meshes.replicate((state, key), mesh)
     if first_step >= num_steps:
         return state
     step_fn = compile_step(algorithm, mesh, mode)
-    skipped = guard.SkippedSteps(max_skipped)
+    skipped = skipped or guard.SkippedSteps()
     in_flight: deque[tuple[int, jax.Array]] = deque()
     batch = meshes.put_batch(next(batches), mesh)
     with memory.explain_exhaustion(step_fn, state, batch, key):
         for step in range(first_step, num_steps):
             if algorithm.refresh and step % refresh_every == 0:
-                state = jax.device_put(algorithm.refresh(state), meshes.replicated(mesh))
+                state = meshes.replicate(algorithm.refresh(state), mesh)
             state, metrics = step_fn(state, batch, jax.random.fold_in(key, step))
             in_flight.append((step + 1, metrics.pop(guard.FINITE)))
             stop = step + 1 == num_steps or (should_stop is not None and should_stop(step + 1))

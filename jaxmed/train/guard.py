@@ -68,16 +68,12 @@ def keep_finite(step: Callable) -> Callable:
 
 
 class SkippedSteps:
-    """Counts on the host the steps whose update was not taken.
+    """Watches on the host for steps whose update was not taken."""
 
-    Attributes:
-        total: how many there were.
-    """
-
-    def __init__(self, max_in_a_row: int):
-        """Allows `max_in_a_row` such steps one after the other."""
-        self.total = 0
-        self._max, self._row = max_in_a_row, []
+    def __init__(self, max_in_a_row: int = 10, *, note: Callable[[int], None] | None = None):
+        """Allows `max_in_a_row` such steps one after the other, and calls `note` with the number of each."""
+        self._max, self._note = max_in_a_row, note
+        self._row: list[int] = []
 
     def check(self, step: int, finite: Leaf) -> None:
         """Looks at one step; waits for it.
@@ -92,8 +88,9 @@ class SkippedSteps:
         if bool(finite):
             self._row = []
             return
-        self.total += 1
         self._row.append(step)
+        if self._note is not None:
+            self._note(step)
         if len(self._row) > self._max:
             raise NonFiniteError(tuple(self._row))
         _logger.warning("step %d skipped: NaN or infinity in the loss or the new state", step)

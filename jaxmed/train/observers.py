@@ -1,14 +1,14 @@
-"""Observers of a run: progress for people, logs for programs, checkpoints.
+"""Observers of a run: progress for people, TensorBoard, checkpoints.
 
 Each is called as `observer(step, state, metrics)` after every step. Metrics live on the device; an
 observer that looks at them waits for the step, so each looks only every so many steps.
 """
 
-import csv
 import importlib.util
-import json
+import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,28 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from jaxmed.train.checkpoint import Checkpoints
 
+_logger = logging.getLogger(__name__)
+
 
 def read_metrics(metrics: dict[str, jax.Array]) -> dict[str, float]:
     """Fetches the scalars of a step from the device."""
     return {name: float(value) for name, value in jax.device_get(metrics).items()}
+
+
+def tolerate(observer: Callable[[int, Any, dict[str, jax.Array]], None]) -> Callable:
+    """Makes an observer whose failures are said once and do not end the run: for logs, not checkpoints."""
+    said: set[str] = set()
+
+    def observe(step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
+        try:
+            observer(step, state, metrics)
+        except Exception as error:
+            text = f"{type(observer).__name__} failed: {type(error).__name__}: {error}"
+            if text not in said:
+                said.add(text)
+                _logger.warning("step %d: %s; training goes on", step, text)
+
+    return observe
 
 
 class ProgressBar:
@@ -85,57 +103,6 @@ class ProgressBar:
         """Takes the bar off the terminal."""
         if self._bar is not None:
             self._bar.stop()
-
-
-class MetricLog:
-    """Writes metrics.jsonl and metrics.csv into a run's folder.
-
-    A run that resumes from an earlier step than the files reach drops the lines after that step, so that
-    each step stands there once.
-    """
-
-    def __init__(self, directory: Path, *, first_step: int = 0, every: int = 10):
-        """Opens the log.
-
-        Args:
-            directory: the run's folder.
-            first_step: the step from which this run goes on.
-            every: steps between lines.
-        """
-        self._jsonl, self._csv, self._every = directory / "metrics.jsonl", directory / "metrics.csv", every
-        kept = []
-        if self._jsonl.exists():
-            lines = (_parse(line) for line in self._jsonl.read_text().splitlines())
-            kept = [line for line in lines if line is not None and line["step"] <= first_step]
-        self._jsonl.write_text("".join(json.dumps(line) + "\n" for line in kept))
-        self._csv.unlink(missing_ok=True)
-        for line in kept:
-            self._append_csv(line)
-
-    def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
-        """Writes the step's metrics when it is due."""
-        if step % self._every:
-            return
-        line: dict[str, float | int] = {"step": step, **read_metrics(metrics)}
-        with self._jsonl.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-        self._append_csv(line)
-
-    def _append_csv(self, line: dict[str, float | int]) -> None:
-        is_new = not self._csv.exists()
-        with self._csv.open("a", newline="") as file:
-            writer = csv.DictWriter(file, line.keys())
-            if is_new:
-                writer.writeheader()
-            writer.writerow(line)
-
-
-def _parse(line: str) -> dict[str, float | int] | None:
-    """Reads one line of the log; None for the half-written last line of a killed run."""
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError:
-        return None
 
 
 class TensorBoard:

@@ -1,5 +1,6 @@
 """Ending a run in good order when the scheduler, or the user, asks for it."""
 
+import itertools
 import signal
 import threading
 from types import FrameType
@@ -8,6 +9,7 @@ import jax
 from jax.experimental import multihost_utils
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_questions = itertools.count(1)
 
 
 class Preemption:
@@ -39,7 +41,8 @@ class Preemption:
     def __call__(self, step: int) -> bool:
         """Tells whether to stop after `step`; with several processes, to be asked after every step by all."""
         if jax.distributed.is_initialized():
-            return multihost_utils.reached_preemption_sync_point(step)
+            # The service agrees on a number that is asked about later; those of steps start anew in each run.
+            return multihost_utils.reached_preemption_sync_point(next(_questions))
         return self._received is not None
 
     def _note(self, number: int, frame: FrameType | None) -> None:

@@ -28,12 +28,18 @@ def make_report():
 def test_cells_show_mean_and_spread():
     assert str(Cell(0.564, 0.235)) == "0.56 (0.23)"
     assert str(Cell(0.5)) == "0.50"
+    assert str(Cell(0.5, 0.1, 9, undefined=2)) == "0.50 (0.10), 2 undefined"
 
 
 def test_json_has_provenance_at_the_top_and_every_number():
     content = json.loads(table.to_json(make_report()))
     assert (content["paper"], content["data"], content["commit"]) == ("toy", "phantom", "abc")
-    assert content["rows"][0]["published"]["dice"] == {"mean": 0.56, "std": 0.23, "n": None}
+    assert content["rows"][0]["published"]["dice"] == {
+        "mean": 0.56,
+        "std": 0.23,
+        "n": None,
+        "undefined": 0,
+    }
     assert content["rows"][0]["ours"]["dice"]["n"] == 12
     assert content["claims"][0]["verdict"] == "holds"
     assert content["tests"][0]["p_corrected"] == 0.02
@@ -49,6 +55,7 @@ def test_csv_has_a_line_per_row_metric_and_source():
         "mean": "0.56",
         "std": "0.23",
         "n": "",
+        "undefined": "0",
     }
 
 

@@ -90,19 +90,25 @@ def test_metrics_of_the_observers_do_not_show_the_guard():
 @pytest.mark.faults
 def test_too_many_bad_steps_in_a_row_stop_the_run(record_fault):
     with pytest.raises(guard.NonFiniteError, match="in steps 4 to 6; step 3 was the last good one") as caught:
-        train(20, bad_steps=(3, 4, 5, 6, 7), max_skipped=2)
+        train(20, bad_steps=(3, 4, 5, 6, 7), skipped=guard.SkippedSteps(2))
     assert caught.value.steps == (4, 5, 6)
     record_fault("7 NaN in three batches one after the other, two allowed", str(caught.value))
 
 
 def test_a_good_step_starts_the_count_anew():
-    state, _ = train(12, bad_steps=(1, 2, 4, 5, 7, 8), max_skipped=2)
+    state, _ = train(12, bad_steps=(1, 2, 4, 5, 7, 8), skipped=guard.SkippedSteps(2))
     assert int(state.step) == 12
+
+
+def test_skipped_steps_are_noted():
+    noted = []
+    train(8, bad_steps=(1, 5), skipped=guard.SkippedSteps(2, note=noted.append))
+    assert noted == [2, 6]
 
 
 def test_last_step_is_looked_at_too():
     with pytest.raises(guard.NonFiniteError, match="in step 4"):
-        train(4, bad_steps=(3,), max_skipped=0)
+        train(4, bad_steps=(3,), skipped=guard.SkippedSteps(0))
 
 
 def test_all_finite_looks_at_every_kind_of_leaf():

@@ -31,5 +31,31 @@ def test_images_are_split_over_data_and_volumes_over_space_too():
 def test_batch_that_does_not_divide_is_refused_by_name():
     with pytest.raises(ValueError, match=r"axis 0 of 'image' has size 6.*4 part"):
         mesh.put_batch({"image": np.zeros((6, 2))}, mesh.make_mesh(4))
-    with pytest.raises(ValueError, match="axis 1 of 'volume' has size 3"):
-        mesh.put_batch({"volume": np.zeros((2, 3, 2, 2, 1))}, mesh.make_mesh(2, 2))
+
+
+@pytest.mark.parametrize(("depth", "padded"), [(8, 8), (9, 12), (3, 4)])
+def test_depth_that_does_not_divide_is_padded_and_cropped_inside_the_program(depth, padded):
+    devices = mesh.make_mesh(2, 4)
+    volume = np.random.default_rng(0).normal(size=(2, depth, 3, 2, 1)).astype(np.float32)
+    batch = mesh.put_batch({"volume": volume, "index": np.arange(2)}, devices)
+    arrays = jax.tree.leaves(batch)
+    assert {array.shape for array in arrays} == {(2, padded, 3, 2, 1), (2,)}
+    assert isinstance(batch["volume"], mesh.PaddedVolume) == (depth != padded)
+
+    seen = []
+
+    def means(batch):
+        seen.append(batch["volume"].shape)
+        return batch["volume"].mean((1, 2, 3, 4)) + batch["index"]
+
+    found = jax.jit(lambda batch: means(mesh.crop_padding(batch)))(batch)
+    assert seen == [volume.shape]
+    np.testing.assert_allclose(found, volume.mean((1, 2, 3, 4)) + np.arange(2), rtol=1e-5)
+
+
+def test_another_true_depth_is_another_program():
+    devices = mesh.make_mesh(1, 4)
+    total = jax.jit(lambda batch: mesh.crop_padding(batch)["volume"].sum())
+    found = [total(mesh.put_batch({"volume": np.ones((1, depth, 1, 1, 1))}, devices)) for depth in (5, 6, 5)]
+    assert found == [5, 6, 5]
+    assert total._cache_size() == 2

@@ -38,7 +38,17 @@ def example_batch(config):
     return {name: jax.ShapeDtypeStruct((config.batch_size, 1), jnp.float32) for name in ("x", "y")}
 
 
-def make_data(config, *, seed, data_dir, cache_dir, executor="auto", process_index=0, process_count=1):
+def make_data(
+    config,
+    *,
+    seed,
+    data_dir,
+    cache_dir,
+    executor="auto",
+    process_index=0,
+    process_count=1,
+    max_bad_cases=0,
+):
     slope = {"one": 1.0, "two": 2.0}[config.slope]
 
     def batches(first_step):
@@ -47,7 +57,11 @@ def make_data(config, *, seed, data_dir, cache_dir, executor="auto", process_ind
             x = generator.normal(size=(config.batch_size, 1)).astype(np.float32)
             yield {"x": x, "y": slope * x}
 
-    return Data("phantom" if data_dir is None else data_dir.name, batches, evaluation=slope)
+    def describe(step):
+        return [f"example {step}-{number}" for number in range(config.batch_size)]
+
+    name = "phantom" if data_dir is None else data_dir.name
+    return Data(name, batches, evaluation=slope, describe=describe)
 
 
 def make_algorithm(config, data):

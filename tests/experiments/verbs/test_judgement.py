@@ -23,7 +23,7 @@ def test_cell_pools_cases_of_all_replicates():
 
 def test_undefined_values_are_left_out_and_counted():
     cell = judgement.cell(make_row("a", [1.0, float("nan"), 3.0]), "dice")
-    assert (cell.mean, cell.n) == (2.0, 2)
+    assert (cell.mean, cell.n, cell.undefined) == (2.0, 2, 1)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import chex
+import numpy as np
 import pytest
 
 from experiments.verbs import papers, runs
 from experiments.verbs.errors import UserError
-from experiments.verbs.options import MeshOptions, RunOptions
+from experiments.verbs.options import FaultOptions, MeshOptions, RunOptions
 from experiments.verbs.train import TrainOptions, train
+from experiments.verbs.training import StoppedError
+from jaxmed.train import guard
+from jaxmed.train.checkpoint import Checkpoints
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,8 +47,84 @@ def test_run_leaves_config_metrics_checkpoints_and_result(toy, options):
 
 def test_finished_run_is_left_alone(toy, options, monkeypatch):
     folder = runs.run(name_of(toy), options)
-    monkeypatch.setattr(runs, "_train", lambda *arguments: pytest.fail("trained again"))
+    monkeypatch.setattr(runs.training, "train", lambda *arguments: pytest.fail("trained again"))
     assert runs.run(name_of(toy), options) == folder
+
+
+@pytest.mark.faults
+def test_steps_may_grow(toy, options, monkeypatch, record_fault):
+    folder = runs.run(name_of(toy), options, num_steps=12)
+    assert runs.read_result(folder)["steps"] == 12
+    runs.run(name_of(toy), options)
+    assert runs.read_result(folder)["steps"] == 40
+    assert [line["step"] for line in read_metrics(folder)] == list(range(1, 41))
+    whole = runs.run(name_of(toy), replace(options, workdir=options.workdir / "whole"))
+    chex.assert_trees_all_equal(runs.load(whole)[2], runs.load(folder)[2])
+    monkeypatch.setattr(runs.training, "train", lambda *arguments: pytest.fail("trained again"))
+    runs.run(name_of(toy), options, num_steps=12)
+    record_fault(
+        "12 a finished run started again, with more steps, then with fewer",
+        "goes on to the same bits; then nothing is done",
+    )
+
+
+def test_run_beyond_the_steps_asked_for_is_not_passed_off_as_shorter(toy, options):
+    folder = runs.run(name_of(toy), options)
+    (folder / "result.json").unlink()
+    with pytest.raises(UserError, match="is at step 40 already, beyond the 12 asked for"):
+        runs.run(name_of(toy), options, num_steps=12)
+
+
+def with_batches(toy, change):
+    """The paper, its batches changed by `change(step, batch)`."""
+
+    def make_data(*arguments, **keywords):
+        data = toy.make_data(*arguments, **keywords)
+
+        def batches(first_step):
+            for step, batch in enumerate(data.batches(first_step), first_step):
+                yield change(step, batch)
+
+        return replace(data, batches=batches)
+
+    return replace(toy, make_data=make_data)
+
+
+@pytest.mark.faults
+def test_batches_with_nan_stop_the_run_with_their_examples(toy, options, monkeypatch, capsys, record_fault):
+    def spoil(step, batch):
+        return {**batch, "x": batch["x"] * np.nan} if step == 5 or 20 <= step < 24 else batch
+
+    monkeypatch.setattr(papers, "find_paper", lambda name: with_batches(toy, spoil))
+    with pytest.raises(guard.NonFiniteError, match="steps 21 to 24; step 20 was the last good one"):
+        runs.run(name_of(toy), replace(options, faults=FaultOptions(max_skipped=3)))
+    assert "step 24 had the examples example 23-0, example 23-1, " in capsys.readouterr().err
+    folder = runs.run_folder(name_of(toy), options)
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    assert [event["step"] for event in events if event["event"] == "skipped"] == [6, 21, 22, 23, 24]
+    with Checkpoints(folder / "checkpoints") as checkpoints:
+        assert checkpoints.latest_step() == 20
+    result_folder = runs.run(name_of(toy), replace(options, faults=FaultOptions(max_skipped=4)))
+    assert runs.read_result(result_folder)["skipped_steps"] == [6, 21, 22, 23, 24]
+    record_fault("7 four batches of NaN, three allowed", "stops, names the steps and their examples")
+
+
+@pytest.mark.faults
+def test_signal_saves_the_state_and_the_same_command_goes_on(toy, options, monkeypatch, record_fault):
+    def interrupt(step, batch):
+        if step == 17 and not (options.workdir / "sent").exists():
+            (options.workdir / "sent").touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+        return batch
+
+    monkeypatch.setattr(papers, "find_paper", lambda name: with_batches(toy, interrupt))
+    with pytest.raises(StoppedError, match="stopped after step 18 of 40, which is saved") as stopped:
+        runs.run(name_of(toy), options)
+    resumed = runs.run(name_of(toy), options)
+    whole = runs.run(name_of(toy), replace(options, workdir=options.workdir / "whole"))
+    chex.assert_trees_all_equal(runs.load(whole)[2], runs.load(resumed)[2])
+    assert read_metrics(whole) == read_metrics(resumed)
+    record_fault("1 SIGTERM to a run of one process", f"{str(stopped.value).split(' of ')[0]}; the same bits")
 
 
 def test_without_resume_earlier_results_are_set_aside(toy, options):
@@ -119,7 +199,9 @@ def test_killed_process_goes_on_from_its_checkpoint_and_ends_with_the_same_numbe
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    while process.poll() is None and not list((tmp_path / "cut").glob("fbpaug/*/seed0/checkpoints/3")):
+    while process.poll() is None and not list(
+        (tmp_path / "cut").glob("fbpaug/*/seed0/checkpoints/3/manifest.json")
+    ):
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL

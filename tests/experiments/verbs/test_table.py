@@ -55,7 +55,7 @@ def test_table_is_written_in_all_forms(toy, options, capsys):
 def test_finished_rows_are_not_run_again(toy, options, monkeypatch):
     make(toy, options)
     before = read(options)["rows"]
-    monkeypatch.setattr(runs, "_train", lambda *arguments: pytest.fail("trained again"))
+    monkeypatch.setattr(runs.training, "train", lambda *arguments: pytest.fail("trained again"))
     make(toy, options)
     assert read(options)["rows"] == before
 
@@ -67,6 +67,15 @@ def test_results_of_another_commit_are_set_aside(toy, options, monkeypatch):
     assert read(options)["commit"] == "another"
     folders = {path.name for path in (options.workdir / "toy").glob("demo*/*")}
     assert {"seed0", "seed0-old1", "seed1", "seed1-old1"} <= folders
+
+
+def test_run_of_more_steps_is_set_aside(toy, options):
+    first = toy.tables["table1"].rows(toy.presets["demo"])[0].configs[0]
+    longer = runs.RunName("toy", "demo", first, 0)
+    folder = runs.run(longer, options, num_steps=50)
+    make(toy, options)
+    assert runs.read_result(folder)["steps"] == 40
+    assert runs.read_result(folder.with_name("seed0-old1"))["steps"] == 50
 
 
 def test_changed_fields_show_in_the_name(toy, options):

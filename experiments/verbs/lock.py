@@ -1,0 +1,40 @@
+"""One run at a time in a folder."""
+
+import contextlib
+import fcntl
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from experiments.verbs.errors import UserError
+
+
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Holds the lock of a run's folder while the `with` block runs.
+
+    It ends with the process, however that ends. The lock is the file `.<name>.lock` beside the folder, so
+    that the folder can be renamed under it.
+
+    Args:
+        folder: need not exist yet.
+
+    Raises:
+        UserError: if another process holds it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise UserError(f"{folder} is in use by {file.read().strip() or 'another process'}") from None
+        except OSError as error:
+            # Some network file systems have no locks; training without one beats not training.
+            print(f"warning: no lock on {folder}: {error}", file=sys.stderr)
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield

@@ -1,0 +1,182 @@
+"""Trains the state of one run up to a step, from where it stands."""
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from experiments.contract import Config, Data, Experiment
+from experiments.verbs import provenance
+from experiments.verbs.errors import UserError
+from experiments.verbs.options import RunOptions
+from jaxmed.train import disk, fit, guard, hosts, logs, observers
+from jaxmed.train import mesh as meshes
+from jaxmed.train.checkpoint import Checkpoints
+from jaxmed.train.preemption import Preemption
+from jaxmed.train.watchdog import Watchdog
+
+_STALL_SECONDS_OF_MANY = 1800.0
+_MAX_TO_KEEP = 2
+_MAX_NAMES = 64
+
+
+class StoppedError(Exception):
+    """A run was asked to stop, and has saved its state; the message says how it goes on."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    Attributes:
+        experiment: the paper.
+        config: its config.
+        seed: of everything random.
+        num_steps: the step at which to end.
+        identity: what a checkpoint must have been made from to be taken.
+        folder: of the run.
+    """
+
+    experiment: Experiment
+    config: Config
+    seed: int
+    num_steps: int
+    identity: Mapping[str, Any]
+    folder: Path
+
+
+def train(task: Task, options: RunOptions, data: Data, mesh: Mesh) -> Any:
+    """Trains, saving checkpoints on the way and at the end.
+
+    Returns:
+        The state at `task.num_steps`.
+
+    Raises:
+        StoppedError: if a signal asked the run to stop.
+        NonFiniteError: after too many steps in a row with NaN; the examples of each are on standard error
+            and in events.jsonl.
+        UserError: if the state is beyond that step.
+    """
+    with contextlib.ExitStack() as stack:
+        # First in, last out: signals are heard until the last checkpoint is written.
+        preemption = stack.enter_context(Preemption())
+        checkpoints = stack.enter_context(open_checkpoints(task))
+        state = _initial_state(task, options, checkpoints, mesh)
+        first_step = int(state.step)
+        if first_step > task.num_steps:
+            raise UserError(
+                f"{task.folder} is at step {first_step} already, beyond the {task.num_steps} asked for; "
+                f"--no-resume starts it anew and keeps the old one"
+            )
+        journal = _journal(task, first_step, mesh)
+        state = fit.fit(
+            task.experiment.make_algorithm(task.config, data),
+            state,
+            stack.enter_context(contextlib.closing(data.batches(first_step))),
+            key=_keys(task.seed)[1],
+            num_steps=task.num_steps,
+            mesh=mesh,
+            mode=options.compile,
+            observers=_observers(task, options, checkpoints, first_step, stack),
+            should_stop=preemption,
+            skipped=guard.SkippedSteps(options.faults.max_skipped, note=_name_examples(journal, data)),
+        )
+        last_step = int(state.step)
+        checkpoints.save(last_step, state)
+    if journal is not None:
+        journal.note("finished" if last_step >= task.num_steps else "stopped", last_step)
+    if last_step < task.num_steps:
+        raise StoppedError(
+            f"stopped after step {last_step} of {task.num_steps}, which is saved in {task.folder}; the same "
+            f"command goes on from there"
+        )
+    return state
+
+
+def open_checkpoints(task: Task) -> Checkpoints:
+    """The checkpoints of a run."""
+    return Checkpoints(task.folder / "checkpoints", identity=task.identity, max_to_keep=_MAX_TO_KEEP)
+
+
+def _keys(seed: int) -> tuple[jax.Array, jax.Array]:
+    """Keys of the initial state and of the steps."""
+    key_init, key_fit = jax.random.split(jax.random.key(seed))
+    return key_init, key_fit
+
+
+def _initial_state(task: Task, options: RunOptions, checkpoints: Checkpoints, mesh: Mesh) -> Any:
+    algorithm = task.experiment.make_algorithm(task.config, None)
+    examples = task.experiment.example_batch(task.config)
+    shapes = jax.eval_shape(lambda batch: algorithm.init(_keys(task.seed)[0], batch), examples)
+    disk.check_output(task.folder / "checkpoints", shapes, max_to_keep=_MAX_TO_KEEP)
+    if checkpoints.latest_step() is not None:
+        return checkpoints.restore(shapes, mesh, cast=options.allow_cast)
+    zeros = {name: np.zeros(shape.shape, shape.dtype) for name, shape in examples.items()}
+
+    def init(batch):
+        return algorithm.init(_keys(task.seed)[0], batch)
+
+    return jax.jit(init, out_shardings=meshes.replicated(mesh))(zeros)
+
+
+def _journal(task: Task, first_step: int, mesh: Mesh) -> logs.Journal | None:
+    if not hosts.is_main_process():
+        return None
+    if first_step:
+        print(f"going on from step {first_step} of {task.folder}", file=sys.stderr)
+    journal = logs.Journal(task.folder)
+    journal.note(
+        "resumed" if first_step else "started",
+        first_step,
+        commit=provenance.commit(),
+        mesh=dict(mesh.shape),
+        processes=jax.process_count(),
+    )
+    return journal
+
+
+def _name_examples(journal: logs.Journal | None, data: Data):
+    def note(step: int) -> None:
+        if journal is None:
+            return
+        examples = [] if data.describe is None else list(data.describe(step - 1))
+        journal.note("skipped", step, examples=examples)
+        if examples:
+            print(f"step {step} had the examples {', '.join(examples[:_MAX_NAMES])}", file=sys.stderr)
+
+    return note
+
+
+def _observers(
+    task: Task, options: RunOptions, checkpoints: Checkpoints, first_step: int, stack: contextlib.ExitStack
+) -> list[fit.Observer]:
+    every = options.checkpoint_every
+    watchers: list[fit.Observer] = [
+        observers.SaveCheckpoints(checkpoints, every=every, num_steps=task.num_steps)
+    ]
+    seconds = options.faults.stall_seconds or (_STALL_SECONDS_OF_MANY if jax.process_count() > 1 else None)
+    if seconds:
+        watchers.append(stack.enter_context(contextlib.closing(Watchdog(seconds))))
+    if hosts.is_main_process():
+        bar = observers.ProgressBar(task.folder.parent.name, task.num_steps, every=options.log_every)
+        stack.enter_context(contextlib.closing(bar))
+        log = logs.MetricLog(task.folder, first_step=first_step, every=options.log_every)
+        watchers += [observers.tolerate(bar), observers.tolerate(log)]
+        watchers += _tensorboard(task, options, stack)
+    return watchers
+
+
+def _tensorboard(task: Task, options: RunOptions, stack: contextlib.ExitStack) -> list[fit.Observer]:
+    if not options.tensorboard:
+        return []
+    try:
+        events = observers.TensorBoard(task.folder, every=options.log_every)
+    except ModuleNotFoundError as error:
+        raise UserError(str(error)) from error
+    return [observers.tolerate(stack.enter_context(contextlib.closing(events)))]

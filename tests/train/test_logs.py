@@ -1,0 +1,52 @@
+import csv
+import json
+
+import jax.numpy as jnp
+
+from jaxmed.train import logs
+
+
+def metrics_of(step):
+    return {"loss": jnp.asarray(1.0 / step)}
+
+
+def read_lines(folder):
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_log_writes_every_nth_step_to_both_files(tmp_path):
+    log = logs.MetricLog(tmp_path, every=2)
+    for step in range(1, 7):
+        log(step, None, metrics_of(step))
+    assert read_lines(tmp_path) == [{"step": step, "loss": 1.0 / step} for step in (2, 4)] + [
+        {"step": 6, "loss": float(jnp.float32(1 / 6))}
+    ]
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "4", "6"]
+
+
+def test_log_of_a_resumed_run_holds_each_step_once(tmp_path):
+    log = logs.MetricLog(tmp_path, every=1)
+    for step in range(1, 6):
+        log(step, None, metrics_of(step))
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "lo')  # killed while writing
+    log = logs.MetricLog(tmp_path, first_step=3, every=1)
+    log(4, None, metrics_of(4))
+    assert [line["step"] for line in read_lines(tmp_path)] == [1, 2, 3, 4]
+    with (tmp_path / "metrics.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_journal_remembers_over_starts(tmp_path):
+    logs.Journal(tmp_path).note("skipped", 3)
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write('{"time": "now", "ev')  # killed while writing
+    journal = logs.Journal(tmp_path)
+    journal.note("skipped", 5, reason="NaN")
+    journal.note("stopped", 6)
+    seen = [(event["event"], event["step"]) for event in journal.read()]
+    assert seen == [("skipped", 3), ("skipped", 5), ("stopped", 6)]
+    assert journal.read()[1]["reason"] == "NaN"
+    assert logs.Journal(tmp_path / "none").read() == []
