@@ -1,0 +1,49 @@
+"""Every paper's network, exported and loaded again, computes what it computed before."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+
+from experiments.verbs import papers
+from jaxmed.deploy import bundle
+
+GIVING = [name for name in papers.paper_names() if papers.find_paper(name).make_inference is not None]
+
+
+@functools.cache
+def inference_of(paper):
+    """The network of the tiny preset with its parameters as initialised."""
+    experiment = papers.find_paper(paper)
+    config = experiment.presets["tiny"]
+    batch = {
+        name: np.zeros(shape.shape, shape.dtype) for name, shape in experiment.example_batch(config).items()
+    }
+    state = jax.jit(experiment.make_algorithm(config, None).init)(jax.random.key(0), batch)
+    return experiment, experiment.make_inference(config, state)
+
+
+@pytest.mark.parametrize("paper", GIVING)
+def test_exported_network_gives_the_bits_of_the_original(paper, tmp_path):
+    experiment, inference = inference_of(paper)
+    files = bundle.make_bundle(
+        inference.function,
+        inference.variables,
+        input_shape=inference.input_shape,
+        input_dtype=inference.input_dtype,
+        inputs=inference.inputs,
+        outputs=inference.outputs,
+        about={"title": experiment.title},
+    )
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    exported, original = bundle.load_exported(tmp_path), jax.jit(inference.function)
+    generator = np.random.default_rng(0)
+    for count in (1, 3):
+        shape = (count, *inference.input_shape[1:])
+        inputs = generator.normal(0, 500, shape).astype(inference.input_dtype)
+        outputs, wanted = exported(inputs), original(inference.variables, inputs)
+        for array, other in zip(jax.tree.leaves(outputs), jax.tree.leaves(wanted), strict=True):
+            assert np.array_equal(array, other)
+            assert np.std(other) > 0
