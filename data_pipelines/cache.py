@@ -8,8 +8,8 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from data_pipelines import cache_entry
+from data_pipelines.executors.daemon_pool import DaemonPool
+from data_pipelines.readers.errors import is_unreadable_file
 
 _LOG = logging.getLogger(__name__)
 _LEFTOVER_SECONDS = 24 * 3600
@@ -27,11 +29,13 @@ class BuildError(RuntimeError):
 
     Attributes:
         name: the entry.
+        unreadable: whether it is because a file of the case cannot be read.
     """
 
-    def __init__(self, name: str, reason: str):
-        super().__init__(name, reason)
+    def __init__(self, name: str, reason: str, unreadable: bool = False):
+        super().__init__(name, reason, unreadable)
         self.name = name
+        self.unreadable = unreadable
 
     def __str__(self) -> str:
         return f"cache entry '{self.name}': {' '.join(self.args[1].split())}"
@@ -45,10 +49,14 @@ class Cache(Mapping[str, Mapping[str, np.ndarray]]):
 
     Attributes:
         folder: where the entries lie.
+        left_out: why a case is not in the cache, by its name.
     """
 
-    def __init__(self, folder: Path, key: Any, num_arrays: Mapping[str, int]):
+    def __init__(
+        self, folder: Path, key: Any, num_arrays: Mapping[str, int], left_out: Mapping[str, str] | None = None
+    ):
         self.folder = folder
+        self.left_out: Mapping[str, str] = MappingProxyType(dict(left_out or {}))
         self._key = key
         self._names = dict.fromkeys(num_arrays)
         num_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -79,6 +87,8 @@ def open_cache(
     names: Sequence[str],
     build: Callable[[str], Mapping[str, np.ndarray]],
     *,
+    may_fail: Collection[str] = (),
+    max_failures: int = 0,
     verify: cache_entry.Verify = "sha256",
     num_threads: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -97,6 +107,10 @@ def open_cache(
         names: distinct names of the cases.
         build: makes the arrays of a case; called from several threads at once (scipy.ndimage, zlib and most
             of NumPy let other threads run). Keep HU in whole numbers as int16.
+        may_fail: names that may be left out if their files cannot be read (`errors.is_unreadable_file`):
+            cases of training, never of evaluation. Each is named in a warning; a line at the end lists all.
+            The next opening tries them again.
+        max_failures: how many of them may.
         verify: "sha256" reads every byte once, "size" trusts files of the right size.
         num_threads: cases checked or built at a time; None for one a usable processor.
         progress: called with (cases done, cases in all) after each case.
@@ -106,7 +120,8 @@ def open_cache(
 
     Raises:
         ValueError: the key is not JSON, or a name repeats or cannot be a file name.
-        BuildError: a case could not be built or written.
+        BuildError: a case could not be built or written, and may not be left out, or none is left of those
+            that may.
     """
     key, folder_name = _canonical(key)
     folder = Path(directory) / folder_name
@@ -116,17 +131,24 @@ def open_cache(
         raise ValueError(f"names has {', '.join(repeated)} more than once; wanted distinct names")
     folder.mkdir(parents=True, exist_ok=True)
     cache_entry.remove_leftovers(folder, time.time() - _LEFTOVER_SECONDS)
-    pool = ThreadPoolExecutor(num_threads or len(os.sched_getaffinity(0)), thread_name_prefix="build-cache")
+    # A build that hangs must not hold up the error of another.
+    pool = DaemonPool(num_threads or len(os.sched_getaffinity(0)), "build-cache")
+    num_arrays: dict[str, int] = {}
+    left_out: dict[str, str] = {}
     try:
         futures = {pool.submit(_make_ready, folder / name, key, build, verify): name for name in names}
-        num_arrays = {}
-        for future in as_completed(futures):
-            num_arrays[futures[future]] = future.result()
+        for done, future in enumerate(as_completed(futures), 1):
+            try:
+                num_arrays[futures[future]] = future.result()
+            except BuildError as error:
+                _leave_out(error, left_out, may_fail, max_failures)
             if progress:
-                progress(len(num_arrays), len(names))
+                progress(done, len(names))
     finally:
-        pool.shutdown(cancel_futures=True)
-    return Cache(folder, key, {name: num_arrays[name] for name in names})
+        pool.close()
+    if left_out:
+        _report(left_out, may_fail)
+    return Cache(folder, key, {name: num_arrays[name] for name in names if name in num_arrays}, left_out)
 
 
 def fingerprint(paths: Iterable[str | os.PathLike[str]]) -> str:
@@ -169,7 +191,35 @@ def _make_ready(
             _LOG.warning("cache entry %s: %s; building it again", entry, error)
     try:
         arrays = build(entry.name)
+    except Exception as error:
+        raise BuildError(entry.name, _reason(error), is_unreadable_file(error)) from error
+    try:
         cache_entry.write(entry, key, arrays)
     except Exception as error:
-        raise BuildError(entry.name, f"{type(error).__name__}: {error}") from error
+        raise BuildError(entry.name, _reason(error)) from error
     return len(arrays)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _leave_out(
+    error: BuildError, left_out: dict[str, str], may_fail: Collection[str], max_failures: int
+) -> None:
+    if not error.unreadable or error.name not in may_fail or max_failures < 1:
+        raise error
+    if len(left_out) == max_failures:
+        reason = f"{error.args[1]} ({max_failures + 1} cases cannot be read; wanted at most {max_failures})"
+        raise BuildError(error.name, reason, True) from error.__cause__
+    left_out[error.name] = error.args[1]
+    _LOG.warning("%s; left out (%d of at most %d)", error, len(left_out), max_failures)
+
+
+def _report(left_out: Mapping[str, str], may_fail: Collection[str]) -> None:
+    if len(left_out) == len(set(may_fail)):
+        name, reason = next(iter(left_out.items()))
+        raise BuildError(name, f"{reason}, and no other of {len(left_out)} can be read either", True)
+    _LOG.warning(
+        "%d cases could not be read and are left out: %s", len(left_out), ", ".join(sorted(left_out))
+    )

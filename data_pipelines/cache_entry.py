@@ -14,6 +14,9 @@ import numpy as np
 
 Verify = Literal["sha256", "size"]
 
+_NO_NUMBERS = "OV"
+"""Kinds of arrays that hold references to Python objects, or bytes without a meaning."""
+
 _MANIFEST = "manifest.json"
 
 
@@ -143,7 +146,7 @@ def _digest_file(path: Path) -> str:
 
 def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
     array = np.asarray(array, order="C")
-    if array.dtype.kind in "OV":
+    if array.dtype.kind in _NO_NUMBERS:
         raise ValueError(f"{path.name} has dtype {array.dtype}; wanted numbers, bool or text")
     with path.open("wb") as file:
         np.save(file, array, allow_pickle=False)
@@ -154,8 +157,10 @@ def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
 
 def _map(path: Path, described: Mapping[str, Any]) -> np.ndarray:
     # np.load parses the header by `ast`, which in threads of Python 3.11 fails at random with a SystemError.
-    shape, offset = tuple(described["shape"]), described["offset"]
-    mapped = np.memmap(path, dtype=described["dtype"], mode="r", offset=offset, shape=shape)
+    shape, offset, dtype = tuple(described["shape"]), described["offset"], np.dtype(described["dtype"])
+    if dtype.kind in _NO_NUMBERS:
+        raise EntryError(f"{path.name} is said to hold {dtype}; wanted numbers, bool or text")
+    mapped = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)
     # A view of the base class: every slice of a memmap costs a Python call of its own.
     return np.asarray(mapped)
 

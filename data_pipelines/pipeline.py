@@ -2,22 +2,16 @@
 
 import contextlib
 import importlib.util
+import logging
 import os
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import Literal
 
 import numpy as np
 
 from data_pipelines import index_plan
+from data_pipelines.example_stream import Load, LoadError, Stream
 from data_pipelines.executors import tf_data, threads
-
-Load = Callable[[int, np.random.Generator], Mapping[str, np.ndarray]]
-"""(index, generator) to the named arrays of one example: the same names, shapes and dtypes every time.
-
-It is called from several threads at once and draws its random numbers from the generator alone. It should
-not call `np.load`, which in threads of Python 3.11 fails at random with a SystemError (it parses headers by
-`ast`): open arrays before, or through `cache.open_cache`.
-"""
 
 Batches = Generator[dict[str, np.ndarray], None, None]
 """Batches by name of the array; closing or dropping it ends its threads."""
@@ -25,82 +19,7 @@ Batches = Generator[dict[str, np.ndarray], None, None]
 Executor = Literal["auto", "tf", "threads"]
 
 
-class LoadError(RuntimeError):
-    """An example could not be loaded (`__cause__` says why), or does not look like the first one.
-
-    Attributes:
-        index: the example's index in the data set.
-        step: number of the batch that it was loaded for.
-    """
-
-    def __init__(self, index: int, step: int, reason: str):
-        super().__init__(index, step, reason)
-        self.index = index
-        self.step = step
-
-    def __str__(self) -> str:
-        return f"example {self.index} (step {self.step}): {' '.join(self.args[2].split())}"
-
-
-class _Stream:
-    """One host's stream of examples, numbered from step 0 on; each is checked against the first loaded."""
-
-    def __init__(
-        self,
-        load: Load,
-        index: Callable[[int, int], int],
-        generator: Callable[[int, int], np.random.Generator],
-        part: slice,
-        first_step: int,
-    ):
-        self._load, self._index, self._generator, self._part = load, index, generator, part
-        self.batch_size = part.stop - part.start
-        first = first_step * self.batch_size
-        self._first_index = self._place(first)[2]
-        example = self._load_numbers(first)
-        self.spec = {name: _describe(array) for name, array in example.items()}
-        self._loaded = {first: example}
-
-    def fetch(self, counter: int) -> dict[str, np.ndarray]:
-        example = self._loaded.pop(counter, None)
-        if example is not None:
-            return example
-        example = self._load_numbers(counter)
-        found = {name: _describe(array) for name, array in example.items()}
-        if found != self.spec:
-            step, _, index = self._place(counter)
-            raise LoadError(index, step, self._difference(found))
-        return example
-
-    def _place(self, counter: int) -> tuple[int, int, int]:
-        step, offset = divmod(counter, self.batch_size)
-        position = self._part.start + offset
-        return step, position, self._index(step, position)
-
-    def _load_numbers(self, counter: int) -> dict[str, np.ndarray]:
-        step, position, index = self._place(counter)
-        try:
-            loaded = self._load(index, self._generator(step, position))
-            example = {name: np.asarray(value) for name, value in loaded.items()}
-        except Exception as error:
-            raise LoadError(index, step, f"{type(error).__name__}: {error}") from error
-        if not example:
-            raise LoadError(index, step, "the loader gave no arrays; wanted at least one")
-        for name, array in example.items():
-            if array.dtype.kind not in "biufc" or array.dtype.char in "gG":
-                raise LoadError(index, step, f"'{name}' is {array.dtype}; wanted numbers of at most 64 bits")
-        return example
-
-    def _difference(self, found: Mapping[str, tuple[tuple[int, ...], np.dtype]]) -> str:
-        if found.keys() != self.spec.keys():
-            return f"arrays {sorted(found)}; example {self._first_index} gave {sorted(self.spec)}"
-        name = next(name for name in found if found[name] != self.spec[name])
-        (shape, dtype), (first_shape, first_dtype) = found[name], self.spec[name]
-        return f"'{name}' is {dtype} {shape}; example {self._first_index} gave {first_dtype} {first_shape}"
-
-
-def _describe(array: np.ndarray) -> tuple[tuple[int, ...], np.dtype]:
-    return array.shape, array.dtype.newbyteorder("=")
+_LOG = logging.getLogger(__name__)
 
 
 def make_batches(
@@ -114,6 +33,7 @@ def make_batches(
     num_threads: int | None = None,
     prefetch: int = 2,
     executor: Executor = "auto",
+    max_bad_cases: int = 0,
 ) -> Batches:
     """Loads this host's part of the training batches of a plan.
 
@@ -131,6 +51,9 @@ def make_batches(
         prefetch: batches loaded ahead of the one in use, at least 1.
         executor: "tf" for tf.data, "threads" for Python threads, "auto" for tf.data where TensorFlow is
             installed.
+        max_bad_cases: how many different examples of this host's part may be unreadable
+            (`errors.is_unreadable_file`). Each is named once in a warning and everywhere replaced by the next
+            example of the data set that can be read, with the same random draws; a line at the end lists all.
 
     Returns:
         A generator of '(batch_size / process_count, *shape)' read-only arrays under the loader's names. Close
@@ -138,21 +61,41 @@ def make_batches(
 
     Raises:
         ValueError: a number is out of range.
-        LoadError: (by the generator) an example failed, or differs from the first in names, shape or dtype.
+        LoadError: (by the generator) an example failed, or differs from the first in names, shape or dtype,
+            or there are more than `max_bad_cases`.
     """
     part = plan.host_slice(process_index, process_count)
     if first_step < 0:
         raise ValueError(f"first_step is {first_step}; wanted at least 0")
     if num_steps is not None and num_steps < 0:
         raise ValueError(f"num_steps is {num_steps}; wanted at least 0, or None for no end")
+    if max_bad_cases < 0:
+        raise ValueError(f"max_bad_cases is {max_bad_cases}; wanted at least 0")
     run = _choose(executor, num_threads, prefetch)
 
     def generate() -> Batches:
         if num_steps != 0:
-            stream = _Stream(load, plan.index, plan.generator, part, first_step)
-            yield from run(stream, first_step, num_steps)
+            stream = Stream(
+                load, plan.index, plan.generator, part, first_step, plan.num_examples, max_bad_cases
+            )
+            yield from _settled(run(stream, first_step, num_steps), stream, first_step)
 
     return generate()
+
+
+def _settled(loaded: Batches, stream: Stream, first_step: int) -> Batches:
+    try:
+        with contextlib.closing(loaded):
+            for step, batch in enumerate(loaded, first_step):
+                stream.settle(step)
+                yield batch
+    finally:
+        if stream.left_out:
+            _LOG.warning(
+                "%d examples could not be read and were replaced by others: %s",
+                len(stream.left_out),
+                ", ".join(map(str, stream.left_out)),
+            )
 
 
 def make_evaluation_batches(
@@ -168,7 +111,8 @@ def make_evaluation_batches(
 ) -> Batches:
     """Loads this host's part of the evaluation batches: every example once, in order, with its weight.
 
-    The generator that the loader receives depends on the index of the example alone.
+    The generator that the loader receives depends on the index of the example alone. No example is ever
+    left out.
 
     Args:
         load: loads one example; must not give an array called weight.
@@ -199,7 +143,7 @@ def make_evaluation_batches(
         return index_plan.example_generator(0, index(step, position))
 
     def generate() -> Batches:
-        stream = _Stream(load, index, generator, part, 0)
+        stream = Stream(load, index, generator, part, 0, num_examples)
         if "weight" in stream.spec:
             raise LoadError(
                 index(0, part.start), 0, "the loader gave 'weight', the name of the padding weights"
@@ -223,7 +167,7 @@ def _choose(executor: Executor, num_threads: int | None, prefetch: int) -> Calla
     if executor not in runs:
         raise ValueError(f"executor is '{executor}'; wanted auto, tf or threads")
 
-    def run(stream: _Stream, first_step: int, num_steps: int | None) -> Batches:
+    def run(stream: Stream, first_step: int, num_steps: int | None) -> Batches:
         return runs[executor](
             stream.fetch,
             stream.spec,

@@ -23,6 +23,18 @@ PHANTOM = "phantom"
 """Name of the built-in data of a paper."""
 
 
+def check_ranges(config: Config, **at_least: float) -> None:
+    """For `__post_init__` of a config: refuses values below their least ones, by the names of the fields.
+
+    Raises:
+        ValueError: naming the field; each number of a tuple is looked at.
+    """
+    for name, least in at_least.items():
+        value = getattr(config, name)
+        if not all(number >= least for number in (value if isinstance(value, tuple) else (value,))):
+            raise ValueError(f"{name} is {value}; wanted at least {least}")
+
+
 @dataclass(frozen=True)
 class Data:
     """The data of one run.

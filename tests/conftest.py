@@ -13,6 +13,11 @@ os.environ["XLA_FLAGS"] = (
 import jax
 import matplotlib
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, however slow the machine.
+settings.register_profile("deterministic", derandomize=True, deadline=None, max_examples=60)
+settings.load_profile("deterministic")
 
 matplotlib.use("Agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")

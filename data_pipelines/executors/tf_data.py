@@ -10,8 +10,11 @@ from types import ModuleType
 
 import numpy as np
 
+from data_pipelines.executors.daemon_pool import DaemonPool
+
 _Batches = Generator[dict[str, np.ndarray], None, None]
 _OPEN: weakref.WeakSet[_Batches] = weakref.WeakSet()
+_FAILED = "an example could not be loaded"
 
 
 @functools.cache
@@ -47,9 +50,9 @@ def run(
 ) -> _Batches:
     """Batches a stream of examples by range -> map(numpy_function) -> batch -> prefetch.
 
-    Arguments, results and errors are those of `executors.threads.run`. The threads are a pool of this
-    data set's own; GPUs are hidden from TensorFlow. Closing or dropping the generator cancels what has not
-    begun and waits for the calls of `fetch` that have.
+    Arguments, results, errors and what closing does are those of `executors.threads.run`. TensorFlow's
+    threads only wait for those of a pool that carry out `fetch`: TensorFlow never ends while one of its own
+    hangs. GPUs are hidden from TensorFlow.
 
     Args:
         fetch: gives example number i of the stream; called from several threads at once.
@@ -74,16 +77,17 @@ def run(
 
 def _generate(fetch, spec, batch_size, first_batch, num_batches, num_threads, prefetch) -> _Batches:
     tf = _tensorflow()
+    pool = DaemonPool(num_threads, "load-example")
     failures: dict[int, BaseException] = {}
 
     def fetch_list(counter: np.ndarray) -> list[np.ndarray]:
         # An exception that crossed TensorFlow would lose its type, its cause and its attributes.
         try:
-            example = fetch(int(counter))
+            example = pool.submit(fetch, int(counter)).result()
             return [np.asarray(example[name], dtype, order="C") for name, (_, dtype) in spec.items()]
         except BaseException as error:
             failures[int(counter)] = error
-            return [np.zeros(shape, dtype) for shape, dtype in spec.values()]
+            raise RuntimeError(_FAILED) from None
 
     def fetch_tensors(counter):
         dtypes = [tf.as_dtype(dtype) for _, dtype in spec.values()]
@@ -101,8 +105,14 @@ def _generate(fetch, spec, batch_size, first_batch, num_batches, num_threads, pr
     options.threading.max_intra_op_parallelism = 1
     # The default rewrites run ahead by up to 16 more batches, however large these are.
     options.experimental_optimization.apply_default_optimizations = False
-    for number, batch in enumerate(dataset.with_options(options).as_numpy_iterator(), first_batch):
-        failed = [counter for counter in list(failures) if counter < (number + 1) * batch_size]
-        if failed:
-            raise failures[min(failed)]
-        yield batch
+    # In a name of its own, lest it be destroyed, waiting for its threads, before the pool lets these go.
+    batches = dataset.with_options(options).as_numpy_iterator()
+    try:
+        yield from batches
+    except tf.errors.OpError:
+        if not failures:
+            raise
+    finally:
+        pool.close()
+    if failures:
+        raise failures[min(failures)]

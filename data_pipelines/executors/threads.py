@@ -3,9 +3,11 @@
 import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import numpy as np
+
+from data_pipelines.executors.daemon_pool import DaemonPool
 
 _Batch = dict[str, np.ndarray]
 _Pending = tuple[_Batch, list[Future[None]]]
@@ -24,8 +26,8 @@ def run(
     """Batches a stream of examples, loading up to `prefetch` batches ahead of the one handed out.
 
     Closing or dropping the generator cancels what has not begun; a call of `fetch` that has begun is
-    neither interrupted nor waited for, and its thread ends with it. An interpreter that exits with the
-    generator open first loads the batches ahead.
+    neither interrupted nor waited for, and its thread ends with it. An interpreter that exits gives such
+    calls a few seconds, then leaves them behind.
 
     Args:
         fetch: gives example number i of the stream; called from several threads at once.
@@ -43,8 +45,7 @@ def run(
         BaseException: what `fetch` raised for the earliest example that failed.
     """
     numbers = itertools.islice(itertools.count(first_batch), num_batches)
-    # Not a with block: leaving one waits for the loads that have begun, however long they hang.
-    pool = ThreadPoolExecutor(num_threads, thread_name_prefix="load-example")
+    pool = DaemonPool(num_threads, "load-example")
 
     def fill(batch: _Batch, row: int, counter: int) -> None:
         for name, array in fetch(counter).items():
@@ -61,7 +62,7 @@ def run(
             yield _collect(*pending.popleft())
             pending.extend(submit(number) for number in itertools.islice(numbers, 1))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.close()
 
 
 def _collect(batch: _Batch, rows: list[Future[None]]) -> _Batch:

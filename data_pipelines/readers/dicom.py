@@ -13,7 +13,7 @@ from data_pipelines.example import Example
 from data_pipelines.readers import dicom_slices
 from data_pipelines.readers.dicom_slices import SliceHeader
 from data_pipelines.readers.errors import ReadError
-from data_pipelines.readers.nifti_header import MAX_VOXELS
+from data_pipelines.readers.nifti_header import MAX_ORIGIN_MM, MAX_VOXEL_MM, MAX_VOXELS
 
 GAP_TOLERANCE = 0.02
 """Largest deviation of a slice distance from their median, as a fraction of it."""
@@ -163,6 +163,9 @@ def series_grid(series: SeriesFiles) -> tuple[np.ndarray, tuple[int, int, int]]:
     affine[:3, 1] = np.array(first.orientation[3:]) * first.spacing_mm[0]
     affine[:3, 2] = np.subtract(last.position_mm, first.position_mm) / (count - 1)
     affine[:3, 3] = first.position_mm
+    sizes = orientation.voxel_sizes(affine)
+    if not (max(sizes) <= MAX_VOXEL_MM and np.abs(affine[:3, 3]).max() <= MAX_ORIGIN_MM):
+        raise ReadError(first.path, "voxels beyond any scanner", f"at most {MAX_VOXEL_MM:g} mm a side")
     return LPS_TO_RAS @ affine, (first.shape[1], first.shape[0], count)
 
 

@@ -190,12 +190,17 @@ def _is_slice(path: Path) -> bool:
         sop_class = syntax = ""
     if not (sop_class and syntax):
         raise ReadError(path, "damaged DICOM file meta information", "a complete DICOM file")
+    # pydicom would inflate a deflated file at once, whatever size it reaches.
+    deflated = syntax == pydicom.uid.DeflatedExplicitVRLittleEndian
+    parsable = syntax in pydicom.uid.AllTransferSyntaxes and not deflated
+    # With one of the two damaged, a slice would pass for another object and be passed over.
+    if parsable and _text(_parse(path, ["SOPClassUID"]), "SOPClassUID") != sop_class:
+        raise ReadError(path, "two different SOP classes (or none)", "the same in file meta and data set")
     if sop_class in MULTIFRAME_CLASSES:
         raise ReadError(path, "an enhanced (multi-frame) image", "one slice per file")
     if sop_class not in SLICE_CLASSES:
         return False
-    # pydicom would inflate a deflated file at once, whatever size it reaches.
-    if syntax == pydicom.uid.DeflatedExplicitVRLittleEndian or syntax not in pydicom.uid.AllTransferSyntaxes:
+    if not parsable:
         raise ReadError(path, "a deflated or unknown transfer syntax", "a standard one")
     return True
 

@@ -13,6 +13,7 @@ from data_pipelines import orientation
 from data_pipelines.example import Example
 from data_pipelines.readers import nifti_header
 from data_pipelines.readers.errors import ReadError
+from data_pipelines.readers.voxels import to_finite_float32
 
 AFFINE_TOLERANCE = 1e-3
 """Largest difference between entries of two affines (mm) that still counts as the same grid."""
@@ -43,7 +44,7 @@ def read_volume(
     canonical, canonical_affine = orientation.to_canonical(values, affine)
     return Example(
         subject=case_name(path),
-        image=_finite(_to_float32(canonical), path, replace_nonfinite),
+        image=to_finite_float32(canonical, path, replace_nonfinite),
         spacing_mm=orientation.voxel_sizes(canonical_affine),
         affine=canonical_affine,
         source_affine=affine,
@@ -183,25 +184,6 @@ def _read_values(path: Path, accept_zero_slope: bool) -> tuple[np.ndarray, np.nd
     exact = np.float32 if stored.dtype.itemsize <= 2 else np.float64
     with np.errstate(over="ignore", invalid="ignore"):
         return stored.astype(exact) * exact(layout.slope) + exact(layout.intercept), layout.affine
-
-
-def _to_float32(values: np.ndarray) -> np.ndarray:
-    # What float32 cannot hold becomes infinite here and is reported as such.
-    with np.errstate(over="ignore", invalid="ignore"):
-        return values.astype(np.float32, copy=False)
-
-
-def _finite(image: np.ndarray, path: Path, replace_nonfinite: bool) -> np.ndarray:
-    finite = np.isfinite(image)
-    if finite.all():
-        return image
-    if not replace_nonfinite or not finite.any():
-        raise ReadError(
-            path,
-            f"{image.size - np.count_nonzero(finite)} of {image.size} voxels NaN or infinite",
-            "finite voxels" + (" (or replace_nonfinite)" if finite.any() else ""),
-        )
-    return np.where(finite, image, image[finite].min())
 
 
 def _whole_labels(values: np.ndarray, path: Path, num_classes: int) -> np.ndarray:

@@ -19,6 +19,12 @@ from data_pipelines.readers.errors import ReadError
 MAX_VOXELS = 2**30
 """Most voxels of one volume (4 GiB as float32)."""
 
+MAX_VOXEL_MM = 1e4
+"""Largest distance of neighbouring voxels."""
+
+MAX_ORIGIN_MM = 1e7
+"""Largest coordinate of the first voxel."""
+
 MAX_DEFLATE_RATIO = 1032
 """No deflate stream decompresses to more than this many times its size."""
 
@@ -28,6 +34,7 @@ MAX_EXTENSION_BYTES = 2**26
 MAX_COSINE = 1e-3
 """Largest cosine between voxel axes that still counts as orthogonal."""
 
+_FORM_CODES = range(6)
 _HEADER_CLASSES = {348: nib.Nifti1Header, 540: nib.Nifti2Header}
 
 
@@ -225,6 +232,10 @@ def _offset(header: nib.Nifti1Header, path: Path) -> int:
 
 
 def _affine(header: nib.Nifti1Header, path: Path) -> np.ndarray:
+    codes = {name: int(header[name]) for name in ("qform_code", "sform_code")}
+    for name, code in codes.items():
+        if code not in _FORM_CODES:
+            raise ReadError(path, f"{name} {code}", "0 to 5, the coordinate systems that there are")
     try:
         affine = np.asarray(header.get_best_affine(), np.float64)
     except (ValueError, HeaderDataError) as error:
@@ -232,7 +243,7 @@ def _affine(header: nib.Nifti1Header, path: Path) -> np.ndarray:
             path, f"an unusable qform ({error})", "a rotation and positive voxel sizes"
         ) from error
     _check_affine(affine, path)
-    if int(header["qform_code"]) <= 0 and int(header["sform_code"]) <= 0:
+    if not any(codes.values()):
         warnings.warn(
             f"{path}: found neither qform nor sform; wanted one: orientation "
             f"{orientation.axis_codes(affine)} is assumed",
@@ -247,6 +258,12 @@ def _check_affine(affine: np.ndarray, path: Path) -> None:
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     if sizes.min() < 1e-6 or abs(np.linalg.det(affine[:3, :3] / np.maximum(sizes, 1e-6))) < 1e-3:
         raise ReadError(path, "a singular affine", "three independent voxel axes")
+    if sizes.max() > MAX_VOXEL_MM or np.abs(affine[:3, 3]).max() > MAX_ORIGIN_MM:
+        raise ReadError(
+            path,
+            f"voxels of {sizes.max():.4g} mm at {np.abs(affine[:3, 3]).max():.4g} mm",
+            f"at most {MAX_VOXEL_MM:g} mm at {MAX_ORIGIN_MM:g} mm",
+        )
     directions = affine[:3, :3] / sizes
     cosine = np.abs(directions.T @ directions - np.eye(3)).max()
     if cosine > MAX_COSINE:

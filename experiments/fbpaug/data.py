@@ -54,6 +54,7 @@ def make_data(
     executor: pipeline.Executor = "auto",
     process_index: int = 0,
     process_count: int = 1,
+    max_bad_cases: int = 0,
 ) -> Data:
     """Opens the data, preparing what is not in the cache yet.
 
@@ -65,42 +66,41 @@ def make_data(
         executor: what loads the batches.
         process_index: number of this process.
         process_count: how many processes share each batch.
+        max_bad_cases: how many training cases may be left out because they cannot be read.
 
     Returns:
         Batches of single slices from the training cases of the fold, each slice once per epoch, and an
         `Evaluation`.
     """
     source = _find(config, data_dir)
+    split = splits.k_fold(
+        source.cases, config.num_folds, config.fold, num_validation=config.num_validation, seed=_SPLIT_SEED
+    )
     arrays = cache.open_cache(
         cache_dir / "fbpaug",
         source.key,
         source.cases + source.pairs,
         source.build,
+        may_fail=split.train,
+        max_failures=max_bad_cases,
         progress=make_progress("preparing volumes"),
     )
-    split = splits.k_fold(
-        source.cases, config.num_folds, config.fold, num_validation=config.num_validation, seed=_SPLIT_SEED
-    )
-    slices = [(arrays[case], index) for case in split.train for index in range(len(arrays[case]["image"]))]
+    train = [case for case in split.train if case in arrays]
+    slices = [(case, index) for case in train for index in range(len(arrays[case]["image"]))]
 
     def load(index: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
         case, position = slices[index]
-        return {"image": case["image"][position], "label": case["label"][position]}
+        return {name: arrays[case][name][position] for name in ("image", "label")}
 
     plan = IndexPlan(len(slices), config.batch_size, seed)
-
-    def batches(first_step: int):
-        return pipeline.make_batches(
-            load,
-            plan,
-            first_step=first_step,
-            process_index=process_index,
-            process_count=process_count,
-            executor=executor,
-        )
-
-    evaluation = Evaluation(arrays, split.test, split.validation, tuple(source.pairs))
-    return Data(PHANTOM if data_dir is None else data_dir.resolve().name, batches, evaluation)
+    options = {"process_index": process_index, "process_count": process_count}
+    return Data(
+        PHANTOM if data_dir is None else data_dir.resolve().name,
+        lambda step: pipeline.make_batches(load, plan, first_step=step, executor=executor, **options),
+        Evaluation(arrays, split.test, split.validation, tuple(source.pairs)),
+        describe=lambda step: ["{} slice {}".format(*slices[index]) for index in plan.indices(step)],
+        bad_cases=tuple(arrays.left_out),
+    )
 
 
 def _find(config: Config, data_dir: Path | None) -> sources.Source:

@@ -36,6 +36,8 @@ def find_files(data_dir: Path) -> tuple[list, list]:
 def files(config: Config, data_dir: Path) -> Source:
     """The volumes of a data directory (layout: `find_files`), resampled to the config's grid."""
     cases, pairs = find_files(data_dir)
+    if len(cases) < config.num_folds:
+        raise ReadError(data_dir, f"{len(cases)} volumes with masks", f"{config.num_folds}, one a fold")
     by_name = {f"case-{case.subject}": case for case in cases}
     pairs_by_name = {f"pair-{pair.subject}": pair for pair in pairs}
 
@@ -49,7 +51,7 @@ def files(config: Config, data_dir: Path) -> Source:
     paths += [path for pair in pairs for path in (*pair.smooth_files, *pair.sharp_files)]
     key = {
         "source": str(data_dir.resolve()),
-        "files": cache.fingerprint(paths),
+        "files": cache.fingerprint(path for path in paths if path.exists()),
         "image_size": config.image_size,
         "pixel_mm": config.pixel_mm,
     }

@@ -27,7 +27,7 @@ def parse(program: str, parts: dict[str, Any], arguments: Sequence[str]) -> dict
         An instance for each part.
 
     Raises:
-        UserError: for an unknown or mistyped option, in one line.
+        UserError: for an unknown or mistyped option, or a value out of range, in one line.
         SystemExit: after `--help`, which prints the options.
     """
     import tyro
@@ -48,6 +48,8 @@ def parse(program: str, parts: dict[str, Any], arguments: Sequence[str]) -> dict
             parsed = tyro.cli(parsed_type, prog=program, description=description, args=list(arguments))
         except SystemExit:
             raise UserError(_one_line(said.getvalue())) from None
+        except ValueError as error:
+            raise UserError(str(error)) from error
     return {name: getattr(parsed, name) for name in parts}
 
 

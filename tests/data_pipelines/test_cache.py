@@ -184,12 +184,13 @@ SEEN_BY_SIZE = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("damage", "verify"),
     [(damage, "sha256") for damage in [*SEEN_BY_SIZE, flip_bit_of_data, flip_bit_of_header]]
     + [(d, "size") for d in SEEN_BY_SIZE],
 )
-def test_a_damaged_entry_is_named_and_built_again(tmp_path, caplog, damage, verify):
+def test_a_damaged_entry_is_named_and_built_again(tmp_path, caplog, damage, verify, record_fault):
     builder = Builder()
     entry = open_cache(tmp_path, KEY, NAMES, builder).folder / "case1"
     damage(entry)
@@ -202,6 +203,9 @@ def test_a_damaged_entry_is_named_and_built_again(tmp_path, caplog, damage, veri
     assert temporaries(tmp_path) == []
     assert_intact(open_cache(tmp_path, KEY, NAMES, builder, verify="sha256"))
     assert builder.names == ["case1"]
+    what = damage.__name__.replace("_", " ")
+    said = record.message.split(": ")[-1]
+    record_fault(f"11 cache entry: {what} (verify {verify})", f"'{said}'; built once more, then intact")
 
 
 def test_a_damaged_header_changes_nothing_where_only_sizes_are_asked_for(tmp_path):
@@ -243,7 +247,8 @@ open_cache(sys.argv[1], {"version": 1}, ["case0"], lambda name: Arrays(image=0))
 """
 
 
-def test_a_killed_builder_leaves_nothing_that_counts(tmp_path, caplog):
+@pytest.mark.faults
+def test_a_killed_builder_leaves_nothing_that_counts(tmp_path, caplog, record_fault):
     killed = subprocess.run([sys.executable, "-c", KILLED, tmp_path], timeout=60)
     assert killed.returncode == -signal.SIGKILL
     (leftover,) = temporaries(tmp_path)
@@ -257,6 +262,7 @@ def test_a_killed_builder_leaves_nothing_that_counts(tmp_path, caplog):
     os.utime(leftover, (yesterday, yesterday))
     open_cache(tmp_path, {"version": 1}, ["case0"], arrays_of)
     assert temporaries(tmp_path) == []
+    record_fault("11 SIGKILL in the middle of writing a cache entry", "half an entry never counts")
 
 
 def test_a_failing_build_is_named_and_the_rest_is_kept(tmp_path):

@@ -35,6 +35,22 @@ def test_every_index_comes_once_per_epoch_for_any_hosts_and_resume(
 
 
 @given(
+    num_examples=st.integers(1, 13),
+    local_batch=st.integers(1, 5),
+    num_hosts=st.integers(1, 6),
+    step=st.integers(0, 40),
+    seed=SEEDS,
+)
+def test_the_parts_of_the_hosts_are_disjoint_and_complete(num_examples, local_batch, num_hosts, step, seed):
+    plan = IndexPlan(num_examples, local_batch * num_hosts, seed)
+    positions = [range(plan.batch_size)[plan.host_slice(host, num_hosts)] for host in range(num_hosts)]
+    assert [position for part in positions for position in part] == list(range(plan.batch_size))
+    assert {len(part) for part in positions} == {local_batch}
+    found = [plan.index(step, position) for part in positions for position in part]
+    assert found == plan.indices(step).tolist()
+
+
+@given(
     num_examples=st.integers(1, 9),
     batch_size=st.integers(1, 20),
     seed=SEEDS,

@@ -21,9 +21,10 @@ class BrokenFileError(Exception):
     pass
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("bad_step", [0, 2])
-def test_a_failing_loader_is_named_with_its_cause(executor, bad_step):
+def test_a_failing_loader_is_named_with_its_cause(executor, bad_step, record_fault):
     # The batch of 2 of 7 examples: no example comes twice in the first three steps.
     plan = IndexPlan(num_examples=7, batch_size=2, seed=0)
     bad = plan.index(bad_step, 1)
@@ -44,6 +45,7 @@ def test_a_failing_loader_is_named_with_its_cause(executor, bad_step):
     assert isinstance(caught.value.__cause__, BrokenFileError)
     with pytest.raises(StopIteration):
         next(batches)
+    record_fault(f"9 exception in a loader's thread ({executor}, step {bad_step})", str(caught.value))
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
@@ -144,7 +146,8 @@ def test_ending_early_stops_the_loading(executor, end):
     assert len(calls) == num_calls
 
 
-def test_an_error_in_a_thread_does_not_wait_for_a_hanging_neighbour():
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_an_error_in_a_thread_does_not_wait_for_a_hanging_neighbour(executor):
     plan = IndexPlan(num_examples=7, batch_size=3, seed=0)
     bad, hanging = plan.index(1, 0), plan.index(1, 1)
     release = threading.Event()
@@ -156,7 +159,7 @@ def test_an_error_in_a_thread_does_not_wait_for_a_hanging_neighbour():
             raise BrokenFileError
         return {"image": np.zeros(4)}
 
-    batches = pipeline.make_batches(load, plan, num_threads=2, executor="threads")
+    batches = pipeline.make_batches(load, plan, num_threads=2, executor=executor)
     next(batches)
     start = time.monotonic()
     with pytest.raises(pipeline.LoadError, match=f"example {bad} "):
@@ -184,3 +187,52 @@ print(batch["image"].shape)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip()) == (0, "(4, 64, 64)"), done.stderr
+
+
+HANGING = """
+import sys, threading, time
+import numpy as np
+from data_pipelines import index_plan, pipeline
+
+plan = index_plan.IndexPlan(9, 3, 0)
+failing, hanging = plan.index(1, 1), plan.index(1, 2)
+
+def load(index, generator):
+    if index == hanging:
+        time.sleep(3600)
+    if index == failing and sys.argv[2] == "loader":
+        raise OSError(f"case{index}.nii.gz: lost")
+    return {"image": np.zeros(4)}
+
+batches = pipeline.make_batches(load, plan, num_threads=3, executor=sys.argv[1])
+next(batches)
+print("first batch", flush=True)
+if sys.argv[2] == "training":
+    time.sleep(0.5)
+    raise RuntimeError("the training failed")
+next(batches)
+"""
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("executor", "failure"), [("threads", "loader"), ("tf", "loader"), ("tf", "training")]
+)
+def test_a_process_that_fails_ends_although_a_loader_hangs(executor, failure, record_fault):
+    command = [sys.executable, "-c", HANGING, executor, failure]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "first batch\n"
+        begun = time.monotonic()
+        _, said = process.communicate(timeout=120)
+    seconds = time.monotonic() - begun
+    index = IndexPlan(9, 3, 0).index(1, 1)
+    expected = {
+        "loader": f"data_pipelines.example_stream.LoadError: example {index} (step 1): "
+        f"OSError: case{index}.nii.gz: lost",
+        "training": "RuntimeError: the training failed",
+    }[failure]
+    assert process.returncode == 1, said
+    assert said.splitlines()[-1] == expected
+    assert seconds < 60
+    what = "one example fails, the next hangs" if failure == "loader" else "training fails while a load hangs"
+    record_fault(f"9 {what} ({executor})", f"'{said.splitlines()[-1]}', exit code 1 in bounded time")

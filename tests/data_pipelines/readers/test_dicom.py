@@ -53,7 +53,8 @@ def test_oblique_series_keeps_the_world_coordinates_of_the_standard(tmp_path, wr
         np.testing.assert_allclose(ras, lps * [-1, -1, 1], atol=1e-5)
 
 
-def test_order_comes_from_positions_and_rescaling_from_each_slice(tmp_path, write_slice):
+@pytest.mark.faults
+def test_order_comes_from_positions_and_rescaling_from_each_slice(tmp_path, write_slice, record_fault):
     for name, number, index in (("a", 7, 2), ("b", 9, 0), ("c", 8, 1)):
         write_slice(
             tmp_path / f"{name}.dcm",
@@ -66,6 +67,9 @@ def test_order_comes_from_positions_and_rescaling_from_each_slice(tmp_path, writ
     example = dicom.read_series(tmp_path)
     expected = VOLUME * np.array([1, 2, 3])[:, None, None] - np.array([0, 10, 20])[:, None, None]
     np.testing.assert_array_equal(example.image, expected)
+    record_fault(
+        "DICOM: shuffled instance numbers, other slope per slice", "sorted by position, each rescaled"
+    )
 
 
 def test_magnetic_resonance_needs_no_rescaling(tmp_path, write_series):
@@ -171,10 +175,22 @@ BAD = {
     "two coordinates": bad(lambda path: change(path, ImagePositionPatient=[1, 2]), "malformed ImagePosition"),
     "no pixel spacing": bad(lambda path: change(path, PixelSpacing=None), "no PixelSpacing"),
     "zero pixel spacing": bad(lambda path: change(path, PixelSpacing=[0, 1]), "PixelSpacing .* not positive"),
+    "huge pixel spacing": (
+        lambda paths: [change(path, PixelSpacing=["1e20", "1e20"]) for path in paths],
+        "voxels beyond any scanner",
+    ),
     "no size": bad(lambda path: change(path, Rows=None), "Rows or Columns"),
     "skewed orientation": bad(
         lambda path: change(path, ImageOrientationPatient=[1, 0, 0, 0.6, 0.8, 0]), "orthogonal unit vectors"
     ),
+    "damaged SOP class in the file meta": bad(
+        lambda path: change_class(path, pydicom.uid.EncapsulatedPDFStorage, of_data_set=False),
+        "two different SOP classes",
+    ),
+    "damaged SOP class in the data set": bad(
+        lambda path: change(path, SOPClassUID="1.2"), "two different SOP"
+    ),
+    "no SOP class in the data set": bad(lambda path: change(path, SOPClassUID=None), "two different SOP"),
     "enhanced image": bad(
         lambda path: change_class(path, pydicom.uid.EnhancedCTImageStorage), "enhanced .multi-frame. image"
     ),
@@ -184,16 +200,19 @@ BAD = {
 }
 
 
-def change_class(path, sop_class):
+def change_class(path, sop_class, of_data_set=True):
     dataset = pydicom.dcmread(path)
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = sop_class
+    dataset.file_meta.MediaStorageSOPClassUID = sop_class
+    if of_data_set:
+        dataset.SOPClassUID = sop_class
     dataset.save_as(path)
 
 
+@pytest.mark.faults
 @pytest.mark.filterwarnings("ignore:Invalid value for VR")
 @pytest.mark.parametrize(("damage", "message"), BAD.values(), ids=BAD.keys())
 def test_bad_series_are_refused_without_a_word_about_the_patient(
-    tmp_path, write_series, caplog, damage, message
+    tmp_path, write_series, caplog, damage, message, record_fault, request
 ):
     paths = write_series(tmp_path, np.arange(100, dtype=np.int16).reshape(5, 4, 5))
     damage(paths)
@@ -205,6 +224,7 @@ def test_bad_series_are_refused_without_a_word_about_the_patient(
     told = "".join(traceback.format_exception(caught.value)) + caplog.text
     assert "secret" not in told.lower()
     assert "19010203" not in told
+    record_fault(f"DICOM: {request.node.callspec.id}", f"found {caught.value.found}; no patient data told")
 
 
 def test_any_truncation_of_the_last_slice_is_refused(tmp_path, write_series):
@@ -253,7 +273,8 @@ def test_list_of_files_must_be_slices_of_one_series(tmp_path, write_series):
         dicom.find_series(tmp_path / "nowhere")
 
 
-def test_no_patient_data_leaves_the_reader(tmp_path, write_series):
+@pytest.mark.faults
+def test_no_patient_data_leaves_the_reader(tmp_path, write_series, record_fault):
     write_series(tmp_path, VOLUME)
     example = dicom.read_series(tmp_path)
     (series,) = dicom.find_series(tmp_path)
@@ -262,6 +283,7 @@ def test_no_patient_data_leaves_the_reader(tmp_path, write_series):
         assert series.series_uid not in text
     # The first 12 digits of SHA-256 of "1.2.3.4", as sha256sum gives them.
     assert example.subject == "series-6694f83c9f47"
+    record_fault("DICOM: patient's name in the header", f"the case is called {example.subject}")
 
 
 def test_find_series_groups_sorts_and_passes_over_other_objects(tmp_path, write_series, write_slice):

@@ -138,12 +138,25 @@ BAD = {
         lambda: edited(sform_code=0, qform_code=1, quatern_b=1, quatern_c=1),
         "unusable qform",
     ),
+    "voxels as large as galaxies": (
+        "a.nii",
+        lambda: edited(**sform(AFFINE * [1, 1e29, 1, 1])),
+        "voxels of 7.5e.28 mm",
+    ),
+    "origin beyond the solar system": (
+        "a.nii",
+        lambda: edited(**sform(AFFINE * [1, 1, 1, 1e12])),
+        "mm at 9e.12 mm",
+    ),
+    "unknown sform code": ("a.nii", lambda: edited(sform_code=2050), "sform_code 2050; wanted 0 to 5"),
+    "unknown qform code": ("a.nii", lambda: edited(qform_code=-1), "qform_code -1; wanted 0 to 5"),
     "metres": ("a.nii", lambda: edited(xyzt_units=1), "voxel sizes in metres"),
 }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(("name", "make", "message"), BAD.values(), ids=BAD.keys())
-def test_bad_files_are_refused(tmp_path, name, make, message):
+def test_bad_files_are_refused(tmp_path, name, make, message, record_fault, request):
     path = tmp_path / name
     path.write_bytes(make())
     with pytest.raises(ReadError, match=message) as caught:
@@ -151,6 +164,7 @@ def test_bad_files_are_refused(tmp_path, name, make, message):
     assert str(caught.value).startswith(f"{path}: found ")
     assert "; wanted " in str(caught.value)
     assert "\n" not in str(caught.value)
+    record_fault(f"NIfTI: {request.node.callspec.id}", f"found {caught.value.found}")
 
 
 def test_missing_file_is_refused(tmp_path):
@@ -158,8 +172,9 @@ def test_missing_file_is_refused(tmp_path):
         nifti.read_volume(tmp_path / "a.nii.gz")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("bomb", ["header bomb", "NIfTI-2 header bomb", "ratio bomb", "offset bomb"])
-def test_bombs_are_refused_before_memory_is_taken(tmp_path, bomb):
+def test_bombs_are_refused_before_memory_is_taken(tmp_path, bomb, record_fault):
     name, make, _ = BAD[bomb]
     path = tmp_path / name
     path.write_bytes(make())
@@ -169,6 +184,7 @@ def test_bombs_are_refused_before_memory_is_taken(tmp_path, bomb):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
+    record_fault(f"NIfTI: memory of a {bomb}", "refused with less than 1 MiB allocated")
 
 
 def test_any_truncation_of_a_gzip_file_is_refused(tmp_path):
@@ -179,7 +195,8 @@ def test_any_truncation_of_a_gzip_file_is_refused(tmp_path):
             nifti.read_volume(path)
 
 
-def test_any_flipped_byte_of_a_gzip_file_is_refused_or_changes_nothing(tmp_path):
+@pytest.mark.faults
+def test_any_flipped_byte_of_a_gzip_file_is_refused_or_changes_nothing(tmp_path, record_fault):
     content, path = gzip.compress(content_of()), tmp_path / "a.nii.gz"
     unharmed = []
     for index in range(len(content)):
@@ -192,6 +209,10 @@ def test_any_flipped_byte_of_a_gzip_file_is_refused_or_changes_nothing(tmp_path)
         np.testing.assert_array_equal(orientation.from_canonical(example.image, AFFINE), VOLUME)
     # Time stamp, compression level and operating system in gzip's own header carry no voxels.
     assert unharmed == [4, 5, 6, 7, 8, 9]
+    record_fault(
+        "NIfTI: each byte of a .nii.gz flipped in turn",
+        f"{len(content) - len(unharmed)} refused, {len(unharmed)} without effect (gzip's time stamp)",
+    )
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
@@ -213,12 +234,15 @@ def test_any_damage_of_the_header_ends_in_a_read_error_or_a_finite_volume(tmp_pa
     assert outcomes == {"refused", "read"}
 
 
-def test_volume_without_qform_and_sform_is_read_with_a_warning(tmp_path):
+@pytest.mark.faults
+def test_volume_without_qform_and_sform_is_read_with_a_warning(tmp_path, record_fault):
     path = tmp_path / "a.nii"
     path.write_bytes(edited(sform_code=0, qform_code=0))
-    with pytest.warns(UserWarning, match="neither qform nor sform.*LAS"):
+    with pytest.warns(UserWarning, match="neither qform nor sform.*LAS") as warned:
         example = nifti.read_volume(path)
     assert example.spacing_mm == (2.0, 0.75, 0.5)
+    said = str(warned[0].message).removeprefix(f"{path}: ")
+    record_fault("NIfTI: neither qform nor sform", f"warning: {said}")
 
 
 @pytest.mark.parametrize("codes", ORIENTATIONS)
@@ -265,13 +289,15 @@ def test_zero_slope_is_read_as_stored_on_request(tmp_path):
     np.testing.assert_array_equal(orientation.from_canonical(example.image, AFFINE), VOLUME)
 
 
-def test_nonfinite_voxels_become_the_smallest_finite_value_on_request(tmp_path, write_nifti):
+@pytest.mark.faults
+def test_nonfinite_voxels_become_the_smallest_finite_value_on_request(tmp_path, write_nifti, record_fault):
     array = np.array([3.0, np.nan, -np.inf, np.inf, -7.0, 5.0]).reshape(1, 2, 3)
     example = nifti.read_volume(write_nifti(tmp_path / "a.nii", array), replace_nonfinite=True)
     assert sorted(example.image.ravel()) == [-7, -7, -7, -7, 3, 5]
     nothing = write_nifti(tmp_path / "b.nii", np.full((2, 2, 2), np.nan))
     with pytest.raises(ReadError, match="8 of 8 voxels"):
         nifti.read_volume(nothing, replace_nonfinite=True)
+    record_fault("NIfTI: 3 of 6 voxels not finite, to be replaced", "set to the lowest finite value, -7")
 
 
 def test_pair_in_two_axis_orders_of_one_grid(tmp_path, write_nifti):
@@ -295,13 +321,15 @@ BAD_LABELS = {
 }
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(("array", "affine", "message"), BAD_LABELS.values(), ids=BAD_LABELS.keys())
-def test_bad_labels_are_refused(tmp_path, write_nifti, array, affine, message):
+def test_bad_labels_are_refused(tmp_path, write_nifti, array, affine, message, record_fault, request):
     image = write_nifti(tmp_path / "image.nii", VOLUME, AFFINE)
     label = write_nifti(tmp_path / "mask.nii", array, affine)
     with pytest.raises(ReadError, match=message) as caught:
         nifti.read_pair(image, label, num_classes=2)
     assert caught.value.file == label
+    record_fault(f"NIfTI mask: {request.node.callspec.id}", f"found {caught.value.found}")
 
 
 def test_affine_tolerance(tmp_path, write_nifti):

@@ -44,6 +44,11 @@ def error_of(capsys, *arguments):
         (("train", "fbpaug", "tiny", "--data-dir", "nowhere"), "nowhere is not a folder"),
         (("train", "fbpaug", "tiny", "--mesh.data", "99"), "data=99 by space=1 does not fit"),
         (("train", "fbpaug", "tiny", "--mesh.data", "3"), "--batch-size 8 does not divide over 3 parts"),
+        (("train", "fbpaug", "tiny", "--fold", "7"), "fold is 7; wanted 0 to 2"),
+        (("train", "fbpaug", "tiny", "--batch-size", "-8"), "batch_size is -8; wanted at least 1"),
+        (("train", "fbpaug", "tiny", "--num-steps", "-1"), "num_steps is -1; wanted at least 0"),
+        (("train", "fbpaug", "tiny", "--image-size", "0"), "image_size is 0; wanted at least 1"),
+        (("train", "fbpaug", "tiny", "--phantom.num-cases", "0"), "num_cases is 0; wanted at least 1"),
         (
             ("train", "fbpaug", "tiny", "--mesh.space", "2", "--compile", "pmap"),
             "needs --mesh.space 1, not 2",
