@@ -22,4 +22,5 @@ EXPERIMENT = Experiment(
     check_data=application.check_data,
     sample=application.sample,
     predict=application.predict,
+    make_inference=evaluate.make_inference,
 )

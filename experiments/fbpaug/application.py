@@ -12,13 +12,7 @@ from jaxmed.report.figures import save
 
 
 def predict(config: Config, state, input: Path, output: Path) -> None:
-    """Writes the lesion mask of a scan as NIfTI on the scan's own grid and affine.
-
-    Args:
-        config: of the run.
-        state: of the run.
-        input: a NIfTI file, or a folder with one DICOM series.
-        output: .nii or .nii.gz.
+    """Writes the lesion mask of a scan (NIfTI, or a folder with one DICOM series) on its own grid, as NIfTI.
 
     Raises:
         ReadError: if the scan cannot be read.
@@ -40,15 +34,8 @@ def predict(config: Config, state, input: Path, output: Path) -> None:
 def sample(config: Config, state, input: Path | None, directory: Path) -> list[Path]:
     """Draws a slice under every augmentation, as Fig. 1 of the paper does for its own.
 
-    Args:
-        config: projection method, number of angles and grid.
-        state: not needed; FBPAug has no trained part.
-        input: a NIfTI file or a folder with one DICOM series, of which the middle slice is taken; without
-            it, the smooth image of a phantom.
-        directory: for the picture.
-
-    Returns:
-        The files written.
+    The slice is the middle one of a scan (NIfTI, or a folder with one DICOM series), or of a phantom's smooth
+    image. The state is not needed: FBPAug has no trained part.
     """
     if input is None:
         volume = sources.phantom(config).build("pair-000")["smooth"]

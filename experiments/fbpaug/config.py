@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from experiments.contract import Config as AnyConfig
-from experiments.contract import check_ranges
+from experiments import contract
 
 Method = Literal["none", "fbpaug", "gamma", "noise", "windowing"]
 
@@ -27,9 +26,6 @@ class Phantom:
 
     num_angles: int = 416
     """Projections of the phantom's scanner over 180 degrees."""
-
-    def __post_init__(self) -> None:
-        check_ranges(self, num_cases=1, num_pairs=1, num_slices=1, slice_mm=0.1, num_angles=1)
 
 
 @dataclass(frozen=True)
@@ -84,13 +80,14 @@ class Config:
     phantom: Phantom = Phantom()
 
     def __post_init__(self) -> None:
-        sizes = {"image_size": 1, "pixel_mm": 0.01, "widths": 1, "batch_size": 1, "num_angles": 1}
-        check_ranges(self, fold=0, num_folds=2, num_validation=0, num_steps=0, augment_probability=0, **sizes)
+        contract.check_ranges(self, fold=0, num_folds=2, num_validation=0, num_steps=0)
+        contract.check_ranges(self, image_size=1, pixel_mm=0.01, widths=1, batch_size=1, num_angles=1)
+        contract.check_ranges(self.phantom, num_cases=1, num_pairs=1, num_slices=1, num_angles=1)
         if self.fold >= self.num_folds:
             raise ValueError(f"fold is {self.fold}; wanted 0 to {self.num_folds - 1}")
 
 
-PRESETS: dict[str, AnyConfig] = {
+PRESETS: dict[str, contract.Config] = {
     "paper": Config(),
     "demo": Config(
         num_validation=0,

@@ -1,13 +1,13 @@
 """In-domain Dice, agreement within pairs, and lesion volumes."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.contract import Data, Scores
+from experiments.contract import Data, Inference, Scores
 from experiments.fbpaug.algorithm import make_model, normalise
 from experiments.fbpaug.config import Config
 from experiments.fbpaug.data import Evaluation
@@ -44,26 +44,31 @@ def evaluate(config: Config, state, data: Data) -> Scores:
     return scores
 
 
-def _dice(
-    predict: Callable[[np.ndarray], np.ndarray], evaluation: Evaluation, cases: Iterable[str]
-) -> dict[str, float]:
+def _dice(predict: Callable, evaluation: Evaluation, cases: tuple[str, ...]) -> dict[str, float]:
     arrays = evaluation.arrays
     return {case: overlap.dice(predict(arrays[case]["image"]), arrays[case]["label"]) for case in cases}
 
 
-def make_predictor(config: Config, state) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from a volume (depth, height, width) in HU to its binary mask, slice by slice."""
+def make_inference(config: Config, state) -> Inference:
+    """The trained network as a function of slices in HU (int16 or float32), of any height and width."""
     model = make_model(config)
 
-    @jax.jit
     def probabilities(variables, slices):
         logits: Any = model.apply(variables, normalise(slices.astype(jnp.float32)), train=False)
         return jax.nn.sigmoid(logits[..., 0])
 
-    def predict(volume_hu: np.ndarray) -> np.ndarray:
-        def apply(slices):
-            return probabilities(state.net.variables, slices)
+    return Inference(
+        function=probabilities,
+        variables=state.net.variables,
+        input_shape=("batch", config.image_size, config.image_size),
+        input_dtype="int16",
+        inputs="CT slices in HU, resampled to the run's pixel size",
+        outputs="probability of a lesion per pixel",
+    )
 
-        return slicewise.apply_slicewise(apply, volume_hu, config.batch_size) > _THRESHOLD
 
-    return predict
+def make_predictor(config: Config, state) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from a volume (depth, height, width) in HU to its binary mask, slice by slice."""
+    network = make_inference(config, state)
+    probabilities = slicewise.make_slicewise(network.function, network.variables, config.batch_size)
+    return lambda volume_hu: probabilities(volume_hu) > _THRESHOLD

@@ -72,13 +72,13 @@ def run(name: RunName, options: RunOptions, *, num_steps: int | None = None) -> 
         UserError: if another process works in the folder.
     """
     folder = run_folder(name, options)
-    num_steps = name.config.num_steps if num_steps is None else num_steps
+    last_step: int = name.config.num_steps if num_steps is None else num_steps
     with lock.hold(folder) if hosts.is_main_process() else contextlib.nullcontext():
         if hosts.is_main_process() and not options.resume:
             set_aside(folder)
         hosts.barrier(f"{folder} is there to be looked at")
-        if not is_finished(folder, num_steps):
-            _carry_out(name, options, folder, num_steps)
+        if not is_finished(folder, last_step):
+            _carry_out(name, options, folder, last_step)
         hosts.barrier(f"{folder} is finished")
     return folder
 

@@ -1,34 +1,38 @@
 """Two-dimensional networks on volumes, slice by slice."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
+from jaxmed.infer.spread import Spread
+from jaxmed.types import PyTree
 
-def apply_slicewise(
-    function: Callable[[np.ndarray], np.ndarray], volume: np.ndarray, batch_size: int
-) -> np.ndarray:
-    """Applies a function of slices to a volume in batches of one size, so that it is compiled once.
+
+def make_slicewise(
+    function: Callable[[PyTree, PyTree], PyTree], variables: PyTree, batch_size: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Turns a function of slices into one of volumes, which runs on all devices of the variables.
 
     Args:
-        function: from (batch_size, *slice) to (batch_size, *output), slice by slice.
-        volume: (depth, *slice), depth at least 1; may be memory-mapped.
-        batch_size: slices at a time; the last batch is filled up with the last slice.
+        function: `(variables, slices) -> outputs`, pure and jittable, from (batch, *slice) to
+            (batch, *output), slice by slice.
+        variables: see `spread.Spread`.
+        batch_size: slices at a time over all devices; volumes of any depth and one slice size share one
+            compilation.
 
     Returns:
-        (depth, *output).
+        A function from a volume (depth, *slice), which may be memory-mapped, to (depth, *output). It raises
+        ValueError if the volume has no slice.
 
     Raises:
-        ValueError: if the volume has no slice.
+        ValueError: see `spread.Spread`.
     """
-    if not len(volume):
-        raise ValueError(f"volume of shape {volume.shape} has no slice")
-    parts = [np.asarray(function(chunk))[:count] for chunk, count in _batches(volume, batch_size)]
-    return np.concatenate(parts)
+    spread = Spread(function, variables, batch_size)
 
+    def apply(volume: np.ndarray) -> np.ndarray:
+        if not len(volume):
+            raise ValueError(f"volume of shape {volume.shape} has no slice")
+        starts = range(0, len(volume), spread.batch_size)
+        return np.concatenate(list(spread(volume[start : start + spread.batch_size] for start in starts)))
 
-def _batches(volume: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    for start in range(0, len(volume), size):
-        chunk = np.asarray(volume[start : start + size])
-        padding = [(0, size - len(chunk))] + [(0, 0)] * (volume.ndim - 1)
-        yield np.pad(chunk, padding, mode="edge"), len(chunk)
+    return apply

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from jaxmed.types import DATA_AXIS, SPACE_AXIS
+from jaxmed.types import DATA_AXIS, SPACE_AXIS, Leaf, PyTree
 
 _VOLUME_RANK = 5  # batch, depth, height, width, channels
 
@@ -43,12 +45,50 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def replicate(tree: PyTree, mesh: Mesh) -> PyTree:
+    """Puts a whole copy of every array on every device of the mesh.
+
+    Args:
+        tree: arrays, random keys among them, equal in all processes.
+        mesh: where to.
+
+    Returns:
+        The same tree of global arrays.
+    """
+    sharding = replicated(mesh)
+    if sharding.is_fully_addressable:
+        return jax.device_put(tree, sharding)
+    return jax.tree.map(lambda x: _replicate_over_processes(x, sharding), tree)
+
+
+def _replicate_over_processes(x: Leaf, sharding: NamedSharding) -> jax.Array:
+    if isinstance(x, jax.Array) and x.sharding == sharding:
+        return x
+    if jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+        data = _replicate_over_processes(jax.random.key_data(x), sharding)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(x))
+    return jax.make_array_from_process_local_data(sharding, np.asarray(x))
+
+
 def batch_partition(rank: int) -> PartitionSpec:
     """How an array of a batch is split: examples over data, and depth of volumes (rank 5) over space."""
     return PartitionSpec(DATA_AXIS, SPACE_AXIS) if rank == _VOLUME_RANK else PartitionSpec(DATA_AXIS)
 
 
-def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+@struct.dataclass
+class PaddedVolume:
+    """A volume whose depth does not divide over the mesh axis space.
+
+    Attributes:
+        array: (batch, padded depth, height, width, channels), zeros behind the last slice.
+        depth: the true depth, part of the type of the value, not an array.
+    """
+
+    array: Leaf
+    depth: int = struct.field(pytree_node=False)
+
+
+def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, Leaf]:
     """Moves this process's part of a batch to its devices.
 
     Args:
@@ -56,21 +96,44 @@ def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Arra
         mesh: where to.
 
     Returns:
-        Global arrays, split as `batch_partition` says.
+        Global arrays, split as `batch_partition` says; a `PaddedVolume` in the place of a volume whose
+        depth does not divide over the mesh axis space. `crop_padding` undoes that where a program begins.
 
     Raises:
-        ValueError: if an axis cannot be split evenly over the mesh.
+        ValueError: if the examples cannot be split evenly over the mesh axis data.
     """
     return {name: _put(name, np.asarray(array), mesh) for name, array in batch.items()}
 
 
-def _put(name: str, array: np.ndarray, mesh: Mesh) -> jax.Array:
+def _put(name: str, array: np.ndarray, mesh: Mesh) -> jax.Array | PaddedVolume:
     partition = batch_partition(array.ndim)
-    for axis, mesh_axis in enumerate(partition):
-        parts = mesh.shape[mesh_axis] // (jax.process_count() if mesh_axis == DATA_AXIS else 1)
-        if array.shape[axis] % max(parts, 1):
-            raise ValueError(
-                f"axis {axis} of '{name}' has size {array.shape[axis]}, "
-                f"which does not divide over {parts} part(s) of the mesh axis '{mesh_axis}'"
-            )
-    return jax.make_array_from_process_local_data(NamedSharding(mesh, partition), array)
+    parts = max(mesh.shape[DATA_AXIS] // jax.process_count(), 1)
+    if array.shape[0] % parts:
+        raise ValueError(
+            f"axis 0 of '{name}' has size {array.shape[0]}, "
+            f"which does not divide over {parts} part(s) of the mesh axis '{DATA_AXIS}'"
+        )
+    sharding = NamedSharding(mesh, partition)
+    missing = -array.shape[1] % mesh.shape[SPACE_AXIS] if SPACE_AXIS in partition else 0
+    if not missing:
+        return jax.make_array_from_process_local_data(sharding, array)
+    padded = np.pad(array, [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2))
+    return PaddedVolume(jax.make_array_from_process_local_data(sharding, padded), depth=array.shape[1])
+
+
+def crop_padding(batch: Mapping[str, Leaf]) -> dict[str, Leaf]:
+    """Gives the volumes of a batch their true depth; to be called inside the jitted program.
+
+    The compiler keeps the cropped volumes split and accounts for the uneven parts by itself, so that the
+    program computes what one device would, without masks.
+
+    Args:
+        batch: what `put_batch` returned.
+
+    Returns:
+        The batch with plain arrays only.
+    """
+    return {
+        name: leaf.array[:, : leaf.depth] if isinstance(leaf, PaddedVolume) else leaf
+        for name, leaf in batch.items()
+    }

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from data_pipelines.readers.scan import read_scan
-from experiments.fbpaug import application, figures
+from experiments.contract import Inference
+from experiments.fbpaug import application, evaluate, figures
 from jaxmed.augment import sinogram
 
 REAL = os.environ.get("JAXMED_TEST_DATA")
@@ -32,6 +33,17 @@ def test_mask_lies_on_the_grid_and_affine_of_the_scan(flip, tiny, tiny_state, tm
     assert mask.shape == scan.shape
     np.testing.assert_allclose(mask.affine, scan.affine)
     assert set(np.unique(mask.dataobj)) <= {0, 1}
+
+
+def test_predict_applies_what_make_inference_gives_away(tiny, tiny_state, tmp_path, monkeypatch):
+    def threshold(config, state):
+        return Inference(lambda _, slices: (slices > -200) * 1.0, {}, (), "int16", "", "")
+
+    monkeypatch.setattr(evaluate, "make_inference", threshold)
+    scan = write_scan(tmp_path / "scan.nii.gz", np.diag([8.0, 8.0, 5.0, 1.0]))
+    application.predict(tiny, tiny_state, tmp_path / "scan.nii.gz", tmp_path / "mask.nii.gz")
+    mask = nib.load(tmp_path / "mask.nii.gz")
+    np.testing.assert_array_equal(mask.get_fdata() > 0, scan.get_fdata() > -200)
 
 
 def test_sample_draws_the_phantom_or_a_scan(tiny, tmp_path):

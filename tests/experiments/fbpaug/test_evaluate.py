@@ -1,11 +1,14 @@
 from types import SimpleNamespace
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments.contract import Data
-from experiments.fbpaug import evaluate
+from experiments.fbpaug import algorithm, evaluate
 from experiments.fbpaug.data import Evaluation
+from jaxmed.train import mesh
 
 
 @pytest.fixture
@@ -49,3 +52,31 @@ def test_volumes_are_predicted_whole_whatever_their_depth(tiny, tiny_data, tiny_
     assert together.shape == volume.shape
     assert together.dtype == bool
     np.testing.assert_array_equal(together[3:4], predict(volume[3:4]))
+
+
+def test_inference_is_the_network_on_standardised_slices(tiny, tiny_data, tiny_state):
+    inference = evaluate.make_inference(tiny, tiny_state)
+    slices = np.asarray(tiny_data.evaluation.arrays["pair-000"]["smooth"])
+    assert inference.input_shape == ("batch", *slices.shape[1:])
+    assert inference.input_dtype == slices.dtype
+    logits = algorithm.make_model(tiny).apply(
+        inference.variables, algorithm.normalise(jnp.asarray(slices, jnp.float32)), train=False
+    )
+    found = jax.jit(inference.function)(inference.variables, slices)
+    np.testing.assert_allclose(found, jax.nn.sigmoid(logits)[..., 0], rtol=1e-5)
+    in_float = jax.jit(inference.function)(inference.variables, slices.astype(np.float32))
+    np.testing.assert_array_equal(found, in_float)
+
+
+def test_inference_takes_any_batch_height_and_width(tiny, tiny_state):
+    inference = evaluate.make_inference(tiny, tiny_state)
+    for shape in ((1, 31, 50), (3, 48, 47)):
+        slices = jax.ShapeDtypeStruct(shape, np.int16)
+        assert jax.eval_shape(inference.function, inference.variables, slices).shape == shape
+
+
+@pytest.mark.parametrize(("data", "space"), [(3, 1), (2, 4)])
+def test_scores_do_not_depend_on_the_devices(data, space, tiny, tiny_data, tiny_state):
+    """Volumes of 2 slices, in batches of 8 or 9, leave most devices with padding alone."""
+    state = jax.device_put(tiny_state, mesh.replicated(mesh.make_mesh(data, space)))
+    assert evaluate.evaluate(tiny, state, tiny_data) == evaluate.evaluate(tiny, tiny_state, tiny_data)
