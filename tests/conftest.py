@@ -30,7 +30,8 @@ def record_fault(record_property):
     """Notes an injected fault and what came of it, for the table after the run: `(fault, outcome)`."""
 
     def record(fault: str, outcome: str) -> None:
-        record_property(_FAULT, f"{fault}\t{outcome}")
+        line = f"{fault}\t{outcome}"
+        record_property(_FAULT, "".join(c if c.isprintable() or c == "\t" else "?" for c in line))
 
     return record
 
@@ -42,7 +43,6 @@ def pytest_terminal_summary(terminalreporter, config):
     lines = [
         value.split("\t")
         for report in terminalreporter.getreports("passed")
-        if report.when == "teardown" or report.when == "call"
         for name, value in report.user_properties
         if name == _FAULT
     ]

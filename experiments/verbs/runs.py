@@ -16,7 +16,7 @@ from experiments.verbs import configs, errors, lock, papers, provenance, trainin
 from experiments.verbs.options import RunOptions
 from jaxmed.train import hosts, logs, mesh
 from jaxmed.train.checkpoint import Checkpoints
-from jaxmed.types import DATA_AXIS
+from jaxmed.types import DATA_AXIS, SPACE_AXIS
 
 _RESULT = "result.json"
 
@@ -127,7 +127,8 @@ def make_mesh(config: Config, options: RunOptions) -> Mesh:
     """The mesh of the options.
 
     Raises:
-        UserError: if there are too few devices, or the batch does not divide over them.
+        UserError: if there are too few devices, the batch does not divide over them, or they do not suit
+            the processes.
     """
     try:
         devices = mesh.make_mesh(options.mesh.data, options.mesh.space)
@@ -139,9 +140,24 @@ def make_mesh(config: Config, options: RunOptions) -> Mesh:
             f"--batch-size {config.batch_size} does not divide over {parts} parts of the data axis; "
             f"change it or --mesh.data"
         )
+    _check_processes(devices)
     if options.compile == "pmap" and options.mesh.space > 1:
         raise errors.UserError(f"--compile pmap needs --mesh.space 1, not {options.mesh.space}")
     return devices
+
+
+def _check_processes(devices: Mesh) -> None:
+    if jax.process_count() == 1:
+        return
+    space, local = devices.shape[SPACE_AXIS], jax.local_device_count()
+    if local % space:
+        raise errors.UserError(
+            f"--mesh.space {space} does not divide the {local} devices of a process, which share a volume"
+        )
+    if devices.size != jax.device_count():
+        raise errors.UserError(
+            f"the mesh has {devices.size} of {jax.device_count()} devices; several processes need all of them"
+        )
 
 
 def make_data(experiment: Experiment, name: RunName, options: RunOptions) -> Data:
