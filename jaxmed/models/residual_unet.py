@@ -38,7 +38,7 @@ class ResidualUNet(nn.Module):
         initial_probability: what the untrained head predicts for an element without activations, in (0, 1):
             the last bias starts at its logit. A value near the share of the foreground spares the steps
             that would otherwise go into learning that share (Lin et al., Focal Loss, section 3.3).
-        dtype: of convolutions and activations; parameters, statistics and logits are float32.
+        dtype: of convolutions and activations; parameters and statistics are float32, logits at least that.
         remat: recompute the activations within each level in the backward pass instead of storing them;
             for accelerators: XLA for CPU merges the second computation with the first.
     """
@@ -87,7 +87,7 @@ class ResidualUNet(nn.Module):
             x = path((above, above), self.dtype, name=f"up_{level}")(x, train)
         x = path((self.widths[0],), self.dtype, name="out")(x, train)
         x = nn.relu(_norm(train, self.dtype, name="norm_out")(x))
-        # The head runs in float32, so that logits are not rounded to the compute type.
+        # The head runs in float32 at least, so that logits are not rounded to the compute type.
         bias = math.log(self.initial_probability / (1 - self.initial_probability))
         return nn.Conv(
             self.out_channels,
@@ -95,7 +95,7 @@ class ResidualUNet(nn.Module):
             kernel_init=_INITIAL_KERNEL,
             bias_init=nn.initializers.constant(bias),
             name="head",
-        )(x.astype(jnp.float32))
+        )(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
 
 
 class ResidualPath(nn.Module):

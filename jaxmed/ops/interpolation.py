@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from jaxmed.ops import polyphase
+
 
 def resize_linear(
     x: Float[Array, "batch *spatial channels"], shape: Sequence[int]
@@ -16,9 +18,9 @@ def resize_linear(
     Along an axis of n elements resized to m, output i samples the input at (i + 1/2) n / m - 1/2, clamped
     to [0, n - 1]; the axes are independent. There is no antialiasing: shrinking skips elements. It equals
     `jax.image.resize(method="linear", antialias=False)` and PyTorch's `interpolate` with
-    `align_corners=False`. Constants are kept exactly. An axis whose size doubles costs two shifted
-    averages and can stay split over devices; one that keeps its size costs nothing; any other takes two
-    gathers, for which a split axis is first collected on every device.
+    `align_corners=False`. Constants are kept exactly. An axis whose size n becomes 2 n or 2 n - 1 costs
+    shifted averages and stays split over devices; one that keeps its size costs nothing; any other takes
+    two gathers, for which a split axis is first collected on every device.
 
     Args:
         x: (batch, *spatial, channels), with one or more spatial axes.
@@ -36,25 +38,31 @@ def resize_linear(
             "the batch and the channels"
         )
     for axis, size in enumerate(shape, start=1):
-        if size == 2 * x.shape[axis]:
-            x = _double(x, axis)
-        elif size != x.shape[axis]:
-            x = _resample(x, axis, size)
+        double = 2 * x.shape[axis]
+        if size == x.shape[axis]:
+            continue
+        x = _double(x, axis, size) if size in (double - 1, double) else _resample(x, axis, size)
     return x
 
 
-def _double(x: jax.Array, axis: int) -> jax.Array:
-    """Resizes `axis` to twice its size: 3/4 of an element and 1/4 of the neighbour on either side."""
-    size = x.shape[axis]
-    before = jnp.concatenate(
-        [jax.lax.slice_in_dim(x, 0, 1, axis=axis), jax.lax.slice_in_dim(x, 0, size - 1, axis=axis)], axis
-    )
-    after = jnp.concatenate(
-        [jax.lax.slice_in_dim(x, 1, size, axis=axis), jax.lax.slice_in_dim(x, size - 1, size, axis=axis)],
-        axis,
-    )
-    pair = jnp.stack([x + (before - x) / 4, x + (after - x) / 4], axis + 1)
-    return pair.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+def _double(x: jax.Array, axis: int, size: int) -> jax.Array:
+    """Resizes `axis` to twice its size or one less: outputs 2 j and 2 j + 1 lie next to input j."""
+    offsets = _positions(x.shape[axis], size) - np.arange(size) // 2
+    halves = [_move(x, axis, offsets[start::2]) for start in (0, 1)]
+    return polyphase.interleave(halves, axis, size)
+
+
+def _move(x: jax.Array, axis: int, offsets: np.ndarray) -> jax.Array:
+    """Samples element j of `axis` at j + offsets[j], in [-1, 1]; elements without an offset stay."""
+    offsets = np.pad(offsets, (0, x.shape[axis] - len(offsets)))
+    moved = x
+    for direction in (-1, 1):
+        weight = np.maximum(direction * offsets, 0)
+        if weight.any():
+            weight = jnp.asarray(weight, x.dtype).reshape(-1, *(1,) * (x.ndim - axis - 1))
+            neighbour = polyphase.shift(x, axis, -direction)
+            moved += (neighbour - x) * jnp.broadcast_to(weight, x.shape)
+    return moved
 
 
 def _resample(x: jax.Array, axis: int, size: int) -> jax.Array:
@@ -72,6 +80,11 @@ def _take(x: jax.Array, index: np.ndarray, axis: int) -> jax.Array:
 
 def _neighbours(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     """For every output element, its lower neighbour and the weight of the one above it, in [0, 1)."""
-    positions = np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)
+    positions = _positions(old, new)
     lower = np.floor(positions).astype(np.int32)
     return lower, positions - lower
+
+
+def _positions(old: int, new: int) -> np.ndarray:
+    """Where each of the new elements lies among the old ones, in [0, old - 1]."""
+    return np.clip((np.arange(new) + 0.5) * old / new - 0.5, 0, old - 1)

@@ -67,7 +67,12 @@ def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callabl
         step = _per_device(algorithm.step, mesh)
     else:
         raise ValueError(f"unknown compile mode '{mode}'; known: jit, pmap")
-    return jax.jit(guard.keep_finite(step), donate_argnums=0, out_shardings=meshes.replicated(mesh))
+    guarded = guard.keep_finite(step)
+
+    def whole_step(state, batch, key):
+        return guarded(state, meshes.crop_padding(batch), key)
+
+    return jax.jit(whole_step, donate_argnums=0, out_shardings=meshes.replicated(mesh))
 
 
 def _per_device(step: Callable, mesh: Mesh) -> Callable:

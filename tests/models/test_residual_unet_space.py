@@ -112,13 +112,11 @@ def test_step_equals_that_of_one_device_in_a_share_of_its_memory(depth, data, sp
 
 
 def test_float32_differs_by_rounding_only():
-    loss, gradient, statistics = run_step(16, 1, 1)
-    split_loss, split_gradient, split_statistics = run_step(16, 1, 8)
-    assert_same((split_loss, split_statistics), (loss, statistics), rtol=1e-5)
-    whole, split = (
-        np.concatenate([np.ravel(x) for x in jax.tree.leaves(g)]) for g in (gradient, split_gradient)
-    )
-    assert np.linalg.norm(split - whole) < 1e-5 * np.linalg.norm(whole)
+    # In the norm of all gradients, and of all statistics, together: single elements that are differences
+    # of large numbers differ by more, on one device with another order of summation too.
+    for found, wanted in zip(run_step(16, 1, 8), run_step(16, 1, 1), strict=True):
+        split, whole = (np.concatenate([np.ravel(x) for x in jax.tree.leaves(t)]) for t in (found, wanted))
+        assert np.linalg.norm(split - whole) < 1e-5 * np.linalg.norm(whole)
 
 
 def test_levels_with_fewer_slices_than_the_kernel_are_exact_too():
