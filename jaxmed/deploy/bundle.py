@@ -18,6 +18,7 @@ import numpy as np
 from jax import export
 
 from jaxmed.deploy import program, readme, weights
+from jaxmed.ops import tree_names
 from jaxmed.types import Leaf, PyTree
 
 PROGRAM, WEIGHTS, MANIFEST, README = "model.stablehlo", "params.safetensors", "manifest.json", "README.md"
@@ -64,7 +65,7 @@ def make_bundle(
     Raises:
         ValueError: if the network cannot be lowered, or an array has a dtype that cannot be written.
     """
-    arrays, structure = weights.name_leaves(variables), jax.tree.structure(variables)
+    arrays, structure = tree_names.name_leaves(variables, separator="/"), jax.tree.structure(variables)
 
     def by_name(arrays, inputs):
         leaves = [arrays[name] for name in names]
@@ -203,7 +204,7 @@ def _signature(exported: export.Exported) -> tuple[dict[str, Any], dict[str, Any
         return {"shape": _sizes(array.shape), "dtype": str(array.dtype)}
 
     _, inputs = _arguments(exported)
-    outputs = weights.name_leaves(jax.tree.unflatten(exported.out_tree, exported.out_avals))
+    outputs = tree_names.name_leaves(jax.tree.unflatten(exported.out_tree, exported.out_avals), separator="/")
     return describe(inputs), {name or "outputs": describe(array) for name, array in outputs.items()}
 
 

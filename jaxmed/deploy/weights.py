@@ -2,28 +2,14 @@
 
 from collections.abc import Mapping
 
-import jax
 import numpy as np
 import safetensors.numpy
 
-from jaxmed.types import Leaf, PyTree
+from jaxmed.types import Leaf
 
 _KINDS = frozenset(("bool", "complex64", "float16", "float32", "float64")) | {
     f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)
 }
-
-
-def name_leaves(tree: PyTree) -> dict[str, Leaf]:
-    """The leaves of a tree by their path, such as "params/conv_in/kernel", in the order of the tree.
-
-    Raises:
-        ValueError: if two leaves get one name, because a key has a slash in it.
-    """
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    named = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-    if len(named) < len(leaves):
-        raise ValueError(f"{len(leaves)} arrays have {len(named)} different names; wanted keys without '/'")
-    return named
 
 
 def to_bytes(arrays: Mapping[str, Leaf]) -> bytes:

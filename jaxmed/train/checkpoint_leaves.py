@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxmed.ops import tree_names
 from jaxmed.train.checkpoint_errors import MismatchError, NotFiniteError
 from jaxmed.types import Leaf
 
@@ -19,13 +20,10 @@ def name_leaves(state: Any) -> dict[str, Leaf]:
     Raises:
         MismatchError: if two leaves have the same name, since one would be restored as the other.
     """
-    leaves: dict[str, Leaf] = {}
-    for path, leaf in jax.tree.leaves_with_path(state):
-        name = jax.tree_util.keystr(path, simple=True, separator=".")
-        if name in leaves:
-            raise MismatchError(f"two leaves of the state are called {name}")
-        leaves[name] = leaf
-    return leaves
+    try:
+        return tree_names.name_leaves(state, separator=".")
+    except ValueError as error:
+        raise MismatchError(f"this state cannot be saved: {error}") from error
 
 
 def describe_leaves(leaves: dict[str, Leaf]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from jax import export
 
 from jaxmed.deploy import bundle, weights
 from jaxmed.models.residual_unet import ResidualUNet
+from jaxmed.ops import tree_names
 
 ROOT = Path(__file__).parents[2]
 ABOUT = {"title": "A small U-Net", "paper": "none", "seed": 0}
@@ -259,7 +260,7 @@ def test_manifest_that_is_none_is_refused(copy, content, record_fault, request):
 
 @pytest.mark.faults
 def test_arrays_that_do_not_fit_are_refused_though_the_digests_do(network, copy, record_fault):
-    arrays = weights.name_leaves(network[1])
+    arrays = tree_names.name_leaves(network[1], separator="/")
     name = "params/conv_in/kernel"
     assert name in arrays
     changes = {

@@ -24,16 +24,6 @@ def test_arrays_come_back_bit_for_bit():
         assert again[name].tobytes() == array.astype(again[name].dtype, order="C").tobytes()
 
 
-def test_names_are_paths():
-    tree = {"b": {"kernel": 1}, "a": [2, (3,)], "empty": {}}
-    assert weights.name_leaves(tree) == {"a/0": 2, "a/1/0": 3, "b/kernel": 1}
-
-
-def test_names_that_clash_are_refused():
-    with pytest.raises(ValueError, match="2 arrays have 1 different names"):
-        weights.name_leaves({"a": {"b": 1}, "a/b": 2})
-
-
 def test_dtypes_that_numpy_does_not_know_are_refused():
     with pytest.raises(ValueError, match="kernel is bfloat16; wanted one of bool, "):
         weights.to_bytes({"kernel": np.zeros(2, ml_dtypes.bfloat16)})

@@ -89,7 +89,7 @@ def test_dtypes_and_containers_survive(tmp_path):
 def test_leaves_of_one_name_are_refused(tmp_path):
     with Checkpoints(tmp_path) as checkpoints:
         state = {"a.b": jnp.ones(1), "a": {"b": jnp.zeros(1)}}
-        with pytest.raises(checkpoint_errors.MismatchError, match=r"two leaves of the state are called a\.b"):
+        with pytest.raises(checkpoint_errors.MismatchError, match=r"two leaves are called a\.b"):
             checkpoints.save(1, state)
 
 
