@@ -24,6 +24,7 @@ USAGE = """usage: python -m experiments <verb> [...] [--help]
   train      <paper> <preset> [options]     train and evaluate one config
   table      <paper> <table> [options]      run what is missing of a table, set the paper beside ours
   bench      <paper> <preset> [options]     time and cost of the training step
+  bench      --all | --compare A B          every paper at a preset; two measurements side by side
   sample     <paper> [<preset>] [options]   pictures
   predict    <paper> --run R --input F --output G
   export     <paper> --run R --output D     the trained network as a program and weights, for use anywhere
@@ -73,6 +74,10 @@ def _dispatch(verb: str, rest: list[str]) -> int:
         from experiments.verbs import list_papers
 
         return list_papers.list_papers()
+    if verb == "bench" and rest and rest[0] in ("--all", "--compare"):
+        from experiments.verbs import bench_all
+
+        return bench_all.without_paper(rest)
     if not rest or rest[0].startswith("-"):
         raise UserError(f"{verb} needs a paper: {', '.join(papers.paper_names())}")
     return _HANDLERS[verb](rest[0], rest[1:])

@@ -1,143 +1,91 @@
-"""Time and cost of a training step: compilation, step time, arithmetic, bytes, memory, waiting for input."""
+"""Time of a compiled training step."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
-from jaxmed.train import fit
-from jaxmed.train import mesh as meshes
+from jaxmed.types import PyTree
 
 
 @dataclass(frozen=True)
-class StepCost:
-    """What one training step costs.
+class StepTimes:
+    """How long a step takes whose batch lies on the device, each step waited for.
 
     Attributes:
-        trace_seconds: time to trace and lower the step.
-        compile_seconds: time to compile it (short where the compilation cache has it).
-        step_ms: median time of a step whose batch lies on the device.
+        step_ms: median.
         step_ms_p10: tenth percentile.
         step_ms_p90: ninetieth percentile.
-        examples_per_second: batch size over the median step time.
-        flops: floating-point operations of the compiled step, as XLA counts them.
-        bytes: bytes that its operations read and write, as XLA counts them.
-        peak_memory_bytes: arguments, outputs and temporaries of the compiled step on one device.
-        input_wait_fraction: share of the training loop's time that is spent on `next(batches)`.
+        dispatch_ms: median time after which the call of the step returns to Python, while devices go on; the
+            whole step where a backend computes within the call.
         num_steps: how many steps were timed.
     """
 
-    trace_seconds: float
-    compile_seconds: float
     step_ms: float
     step_ms_p10: float
     step_ms_p90: float
-    examples_per_second: float
-    flops: float
-    bytes: float
-    peak_memory_bytes: int
-    input_wait_fraction: float
+    dispatch_ms: float
     num_steps: int
 
 
-def measure_step(
-    algorithm: fit.Algorithm,
-    batches: Iterator[Mapping[str, np.ndarray]],
-    *,
+@dataclass(frozen=True)
+class Timings:
+    """Seconds of single steps.
+
+    Attributes:
+        dispatched: after which the call of the step returned.
+        finished: after which its results were there.
+    """
+
+    dispatched: tuple[float, ...]
+    finished: tuple[float, ...]
+
+    def and_later(self, others: "Timings") -> "Timings":
+        """These and others."""
+        return Timings(self.dispatched + others.dispatched, self.finished + others.finished)
+
+    def summary(self) -> StepTimes:
+        """Their median and spread."""
+        low, median, high = 1e3 * np.percentile(self.finished, [10, 50, 90])
+        return StepTimes(
+            step_ms=float(median),
+            step_ms_p10=float(low),
+            step_ms_p90=float(high),
+            dispatch_ms=1e3 * float(np.median(self.dispatched)),
+            num_steps=len(self.finished),
+        )
+
+
+def time_step(
+    step: Callable[[PyTree, PyTree, jax.Array], tuple[PyTree, PyTree]],
+    state: PyTree,
+    batch: PyTree,
     key: jax.Array,
-    mesh: Mesh,
-    mode: fit.CompileMode = "jit",
-    num_steps: int = 30,
+    *,
+    num_steps: int,
     num_warmup: int = 3,
-) -> StepCost:
-    """Compiles the step of an algorithm and times it.
+) -> tuple[Any, Timings]:
+    """Times a compiled step on one and the same batch.
 
     Args:
-        algorithm: whose step.
-        batches: this process's training batches; `2 * num_steps` or so are taken.
-        key: of the initial state and the steps.
-        mesh: devices.
-        mode: as in `fit.compile_step`.
-        num_steps: steps that are timed, each waited for.
+        step: `(state, batch, key) -> (state, metrics)`.
+        state: where to start; consumed where the step donates it.
+        batch: on the devices.
+        key: on the devices.
+        num_steps: steps that are timed.
         num_warmup: steps before that.
 
     Returns:
-        The cost.
+        The state after all steps, and the times.
     """
-    first = next(batches)
-    batch = meshes.put_batch(first, mesh)
-    key = meshes.replicate(key, mesh)
-    state = jax.jit(algorithm.init, out_shardings=meshes.replicated(mesh))(key, batch)
-    begun = time.perf_counter()
-    lowered = fit.compile_step(algorithm, mesh, mode).lower(state, batch, key)
-    traced = time.perf_counter()
-    step = lowered.compile()
-    compiled = time.perf_counter()
-    state, _ = _time_steps(step, state, batch, key, num_warmup)
-    state, seconds = _time_steps(step, state, batch, key, num_steps)
-    waiting = _input_wait(step, state, batches, key, mesh, num_steps)
-    batch_size = len(next(iter(first.values()))) * jax.process_count()
-    low, median, high = np.percentile(seconds, [10, 50, 90])
-    flops, num_bytes = _counts(step)
-    return StepCost(
-        trace_seconds=traced - begun,
-        compile_seconds=compiled - traced,
-        step_ms=1e3 * float(median),
-        step_ms_p10=1e3 * float(low),
-        step_ms_p90=1e3 * float(high),
-        examples_per_second=batch_size / float(median),
-        flops=flops,
-        bytes=num_bytes,
-        peak_memory_bytes=_peak_memory(step),
-        input_wait_fraction=waiting,
-        num_steps=num_steps,
-    )
-
-
-def _time_steps(
-    step: Callable, state: Any, batch: Any, key: jax.Array, count: int
-) -> tuple[Any, list[float]]:
-    seconds = []
-    for _ in range(count):
+    dispatched, finished = [], []
+    for _ in range(num_warmup + num_steps):
         begun = time.perf_counter()
         state, metrics = step(state, batch, key)
+        dispatched.append(time.perf_counter() - begun)
         jax.block_until_ready((state, metrics))
-        seconds.append(time.perf_counter() - begun)
-    return state, seconds
-
-
-def _input_wait(
-    step: Callable, state: Any, batches: Iterator, key: jax.Array, mesh: Mesh, count: int
-) -> float:
-    """Share of the time of a loop like `fit`'s that passes in `next(batches)`."""
-    waited = 0.0
-    batch = meshes.put_batch(next(batches), mesh)
-    begun = time.perf_counter()
-    for _ in range(count):
-        state, metrics = step(state, batch, key)
-        asked = time.perf_counter()
-        arrays = next(batches)
-        waited += time.perf_counter() - asked
-        batch = meshes.put_batch(arrays, mesh)
-        jax.block_until_ready(metrics)
-    return waited / (time.perf_counter() - begun)
-
-
-def _counts(step: Any) -> tuple[float, float]:
-    cost = step.cost_analysis() or {}
-    return float(cost.get("flops", float("nan"))), float(cost.get("bytes accessed", float("nan")))
-
-
-def _peak_memory(step: Any) -> int:
-    memory = step.memory_analysis()
-    parts = (
-        memory.argument_size_in_bytes,
-        memory.output_size_in_bytes,
-        memory.temp_size_in_bytes,
-        -memory.alias_size_in_bytes,
-    )
-    return int(sum(parts))
+        finished.append(time.perf_counter() - begun)
+    return state, Timings(tuple(dispatched[num_warmup:]), tuple(finished[num_warmup:]))

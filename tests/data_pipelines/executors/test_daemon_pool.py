@@ -42,7 +42,7 @@ def test_closing_cancels_waits_for_nothing_and_ends_the_threads():
     deadline = time.monotonic() + 10
     while threading.active_count() > before and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0.3, "done"), (600, "")])
