@@ -1,11 +1,11 @@
-"""Time Radon transform plus filtered back-projection against scikit-image, in alternation.
+"""Time FBPAug's kernel change, in all modes, against the same pipeline of scikit-image, in alternation.
 
-python -m benchmarks.radon --size 512 --batch 32 --angles 360 --repeats 5 --output radon.json
+python -m benchmarks.radon --size 512 --batch 32 --angles 256 --repeats 5 --output radon.json
 
-Each repeat times one batch of jaxmed and then one slice of scikit-image (radon and iradon) and gives one
-ratio: scikit-image's seconds per slice over jaxmed's. Both project the whole square; with --circle
-scikit-image takes its shorter detector row for images that are empty outside the inscribed circle, which
-halves its work.
+Each repeat times one batch of every mode of jaxmed and then one slice of scikit-image (radon, filter,
+iradon), and gives one ratio for each mode: scikit-image's seconds per slice over jaxmed's. All take the whole
+square; with --circle scikit-image takes its shorter detector row for what lies inside the inscribed circle,
+which halves its work.
 """
 
 import argparse
@@ -19,12 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from skimage import transform
 
+from benchmarks import kernel_change
 from experiments.verbs import provenance
-from jaxmed.ops import radon
+from jaxmed.augment import sinogram
 from jaxmed.train import host
+
+STRENGTH, EXPONENT = -0.5, 0.5
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -34,42 +37,32 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--size", type=int, default=512, help="side of the slices in pixels")
     parser.add_argument("--batch", type=int, default=32, help="slices per batch of jaxmed")
-    parser.add_argument("--angles", type=int, default=360, help="number of projection angles")
-    parser.add_argument("--repeats", type=int, default=5, help="number of pairs of timings")
-    parser.add_argument("--method", choices=["projector", "exact"], default="projector")
+    parser.add_argument("--angles", type=int, default=256, help="number of projection angles")
+    parser.add_argument("--repeats", type=int, default=5, help="number of rounds of timings")
+    parser.add_argument("--methods", nargs="+", choices=kernel_change.METHODS, default=kernel_change.METHODS)
     parser.add_argument("--circle", action="store_true", help="scikit-image with circle=True")
     parser.add_argument("--output", type=Path, help="JSON file for the results")
     return parser.parse_args()
 
 
 def make_slices(size: int, batch: int) -> np.ndarray:
-    """Discs with noise, zero outside the inscribed circle, (batch, size, size), float32."""
+    """Discs of water with noise of 18 HU, in air, (batch, size, size) in HU, float32."""
     offsets = np.arange(size) - size // 2
     distance = np.hypot(offsets[:, None], offsets[None, :]) / (size // 2)
-    noise = 0.05 * np.random.default_rng(0).standard_normal((batch, size, size), dtype=np.float32)
-    return np.where(distance < 0.9, (distance < 0.7) + noise, 0.0).astype(np.float32)
+    noise = 18.0 * np.random.default_rng(0).standard_normal((batch, size, size), dtype=np.float32)
+    return np.where(distance < 0.7, noise, -1000.0).astype(np.float32)
 
 
-def make_jaxmed(arguments: argparse.Namespace) -> Callable[[Any], jax.Array]:
-    """Compile projection and reconstruction of a batch into one function."""
-
-    @jax.jit
-    def reconstruct(images):
-        sinograms = radon.project(images, arguments.angles, method=arguments.method)
-        return radon.filtered_backprojection(sinograms, arguments.size)
-
-    return lambda images: jax.block_until_ready(reconstruct(images))
-
-
-def make_scikit_image(arguments: argparse.Namespace) -> Callable[[np.ndarray], np.ndarray]:
-    """The same for one slice in scikit-image."""
-    theta = np.arange(arguments.angles) * 180.0 / arguments.angles
-
-    def reconstruct(image):
-        sinogram = transform.radon(image, theta, circle=arguments.circle)
-        return transform.iradon(sinogram, theta, output_size=arguments.size, circle=arguments.circle)
-
-    return reconstruct
+def make_jaxmed(arguments: argparse.Namespace, method: str) -> Callable[[Any], jax.Array]:
+    """One mode for a batch of slices."""
+    change = sinogram.KernelChange(
+        jnp.full(arguments.batch, STRENGTH),
+        jnp.full(arguments.batch, EXPONENT),
+        jnp.full(arguments.batch, True),
+    )
+    return lambda images: jax.block_until_ready(
+        sinogram.change_kernel(images, change, num_angles=arguments.angles, method=method)
+    )
 
 
 def seconds(function: Callable[[Any], Any], argument: Any) -> float:
@@ -80,28 +73,38 @@ def seconds(function: Callable[[Any], Any], argument: Any) -> float:
 
 
 def time_alternately(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Check that both give the same image, then time them in turn."""
+    """Compare the images of all modes with scikit-image's, then time them all in turn."""
     slices = make_slices(arguments.size, arguments.batch)
     on_device = jax.device_put(slices)
-    ours, theirs = make_jaxmed(arguments), make_scikit_image(arguments)
-    first_call = seconds(ours, on_device)
-    difference = np.asarray(ours(on_device))[0] - theirs(slices[0])
-    rounds = []
+    functions = {method: make_jaxmed(arguments, method) for method in arguments.methods}
+
+    def theirs(image):
+        return kernel_change.change_with_scikit_image(
+            image, STRENGTH, EXPONENT, arguments.angles, circle=arguments.circle
+        )
+
+    offsets = np.arange(arguments.size) - arguments.size / 2
+    inside = np.hypot(offsets[:, None], offsets[None, :]) < arguments.size / 2 - 2
+    wanted = theirs(slices[0])
+    modes: dict[str, dict[str, Any]] = {}
+    for method, function in functions.items():
+        first_call = seconds(function, on_device)
+        difference = (np.asarray(function(on_device))[0] - wanted)[inside]
+        modes[method] = {"first_call_s": first_call, "rms_difference_hu": kernel_change.rms(difference)}
+        modes[method].update(s_per_slice=[], speed_up=[])
+    reference = []
     for number in range(arguments.repeats):
-        ours_seconds = seconds(ours, on_device) / arguments.batch
-        rounds.append((ours_seconds, seconds(theirs, slices[number % arguments.batch])))
-        print("{}: {:.2f} ms a slice, scikit-image {:.0f} ms".format(number, *(1e3 * t for t in rounds[-1])))
-    return {
-        "first_call_s": first_call,
-        "rms_difference": float(np.sqrt(np.mean(np.square(difference)))),
-        "jaxmed_s_per_slice": [ours for ours, _ in rounds],
-        "scikit_image_s_per_slice": [theirs for _, theirs in rounds],
-        "speed_up": [theirs / ours for ours, theirs in rounds],
-    }
+        ours = {m: seconds(function, on_device) / arguments.batch for m, function in functions.items()}
+        reference.append(seconds(theirs, slices[number % arguments.batch]))
+        for method, spent in ours.items():
+            modes[method]["s_per_slice"].append(spent)
+            modes[method]["speed_up"].append(reference[-1] / spent)
+        print(f"{number}: " + ", ".join(f"{m} {1e3 * spent:.2f} ms a slice" for m, spent in ours.items()))
+    return {"modes": modes, "scikit_image_s_per_slice": reference}
 
 
 def describe_machine() -> dict[str, Any]:
-    """Commit, date, device, processor count and versions."""
+    """Commit, date, device, processor count, load and versions."""
     return {
         **provenance.describe(),
         "num_processors": os.cpu_count(),
@@ -111,19 +114,24 @@ def describe_machine() -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run the benchmark, print the median with its range and write the file."""
+    """Run the benchmark, print medians with their ranges and write the file."""
     host.tune_malloc()
     arguments = parse_arguments()
     machine = describe_machine()
     timings = time_alternately(arguments)
-    ratios = timings["speed_up"]
+    reference = 1e3 * statistics.median(timings["scikit_image_s_per_slice"])
     print(
-        f"{machine['device']}, {machine['num_processors']} processors: {arguments.size}^2, "
-        f"{arguments.angles} angles, batch {arguments.batch}, {arguments.method}: "
-        f"{1e3 * statistics.median(timings['jaxmed_s_per_slice']):.2f} ms a slice, "
-        f"{statistics.median(ratios):.0f}x scikit-image [{min(ratios):.0f}-{max(ratios):.0f}], "
-        f"root mean square difference {timings['rms_difference']:.1e}"
+        f"{machine['device']}, {machine['num_processors']} processors, load {machine['load_average']:.1f}: "
+        f"{arguments.size}^2, {arguments.angles} angles, batch {arguments.batch}; "
+        f"scikit-image {reference:.0f} ms a slice"
     )
+    for method, mode in timings["modes"].items():
+        ratios = mode["speed_up"]
+        print(
+            f"{method}: {1e3 * statistics.median(mode['s_per_slice']):.2f} ms a slice, "
+            f"{statistics.median(ratios):.1f}x scikit-image [{min(ratios):.1f}-{max(ratios):.1f}], "
+            f"{mode['rms_difference_hu']:.2f} HU apart"
+        )
     if arguments.output:
         settings = {name: value for name, value in vars(arguments).items() if name != "output"}
         arguments.output.write_text(json.dumps({**settings, **machine, **timings}, indent=2) + "\n")

@@ -71,8 +71,8 @@ class Config:
     num_angles: int = 208
     """Projection angles of FBPAug; the released code takes half the image size."""
 
-    projection: Literal["projector", "exact"] = "projector"
-    """How FBPAug projects: Joseph's method, or rotation and summation as the released code does."""
+    projection: Literal["projector", "exact", "fft"] = "projector"
+    """How FBPAug projects: Joseph's method, rotation as the released code does, or one filter of the image."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the network's convolutions and activations; everything else is float32."""

@@ -20,15 +20,13 @@ left to JAX. The batch may be split over devices. `jax.vmap` is not supported: f
 
 import functools
 import math
-from collections.abc import Callable
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
-from jax.custom_derivatives import linear_call
 from jaxtyping import Array, Float
 
-from jaxmed.ops import radon_footprint, radon_orientations, radon_rotate, reconstruction_filters
+from jaxmed.ops import radon_rotate, radon_sums, reconstruction_filters
 
 Method = Literal["exact", "projector"]
 """How line integrals are taken: by rotating the image, or by Joseph's projector."""
@@ -39,9 +37,13 @@ def num_detectors(image_size: int) -> int:
     return math.ceil(math.sqrt(2.0) * image_size)
 
 
-@functools.partial(jax.jit, static_argnames=("num_angles", "method"))
+@functools.partial(jax.jit, static_argnames=("num_angles", "method", "angles_per_chunk"))
 def project(
-    images: Float[Array, "batch size size"], num_angles: int, *, method: Method = "projector"
+    images: Float[Array, "batch size size"],
+    num_angles: int,
+    *,
+    method: Method = "projector",
+    angles_per_chunk: int | None = None,
 ) -> Float[Array, "batch num_angles num_detectors"]:
     """Radon transform: line integrals of square images at equidistant angles in [0, pi).
 
@@ -54,12 +56,15 @@ def project(
         images: square images, (batch, size, size), any unit.
         num_angles: number of angles.
         method: "projector" or "exact".
+        angles_per_chunk: how many angles out of [0, pi/4] the projector takes at a time, each with its up to
+            four mirror images, where it runs on an accelerator; None for what fills 1 GiB. It changes
+            speed and memory only, and nothing on a CPU.
 
     Returns:
         Sinograms, (batch, num_angles, num_detectors), in the unit of the images times pixels.
 
     Raises:
-        ValueError: if the images are not square or num_angles is not positive.
+        ValueError: if the images are not square, or num_angles or angles_per_chunk is not positive.
 
     Reference: Joseph, An improved algorithm for reprojecting rays through pixel images, IEEE Transactions on
     Medical Imaging 1, 1982.
@@ -68,12 +73,13 @@ def project(
         raise ValueError(f"images have shape {images.shape}, expected (batch, size, size)")
     if num_angles < 1:
         raise ValueError(f"num_angles is {num_angles}, expected at least 1")
-    batch_last = jnp.moveaxis(images, 0, -1)
+    if angles_per_chunk is not None and angles_per_chunk < 1:
+        raise ValueError(f"angles_per_chunk is {angles_per_chunk}, expected at least 1")
+    batch_last, count = jnp.moveaxis(images, 0, -1), num_detectors(images.shape[-1])
     if method == "exact":
-        count = num_detectors(images.shape[-1])
         views = radon_rotate.project_by_rotation(batch_last, num_angles, count)
     else:
-        views = _line_integrals(batch_last, num_angles, num_detectors(images.shape[-1]), "joseph")
+        views = radon_sums.line_integrals(batch_last, num_angles, count, "joseph", angles_per_chunk)
     return jnp.moveaxis(views, -1, 0)
 
 
@@ -108,7 +114,7 @@ def adjoint(
         shape = jax.ShapeDtypeStruct((batch, image_size, image_size), sinograms.dtype)
         transposed = jax.linear_transpose(lambda images: project(images, num_angles, method="exact"), shape)
         return transposed(sinograms)[0]
-    images = _pixel_sums(jnp.moveaxis(sinograms, 0, -1), image_size, "joseph")
+    images = radon_sums.pixel_sums(jnp.moveaxis(sinograms, 0, -1), image_size, "joseph")
     return jnp.moveaxis(images, -1, 0)
 
 
@@ -130,7 +136,7 @@ def backproject(
 
     Reference: `skimage.transform.iradon` without filter; differs: that one falls to zero at once.
     """
-    images = _pixel_sums(jnp.moveaxis(sinograms, 0, -1), image_size, "pixel")
+    images = radon_sums.pixel_sums(jnp.moveaxis(sinograms, 0, -1), image_size, "pixel")
     return jnp.moveaxis(images, -1, 0)
 
 
@@ -155,45 +161,3 @@ def filtered_backprojection(
     """
     filtered = reconstruction_filters.filter_sinograms(sinograms, filter_gains)
     return backproject(filtered, image_size) * (math.pi / (2.0 * sinograms.shape[1]))
-
-
-def _line_integrals(images, num_angles: int, count: int, footprint: radon_footprint.Footprint):
-    """Sums over rays, (size, size, batch) to (num_angles, count, batch), with their transpose attached."""
-    project_views, sum_pixels = _operators(images.shape[0], num_angles, count, footprint)
-    return linear_call(lambda _, x: project_views(x), lambda _, y: sum_pixels(y), (), images)
-
-
-def _pixel_sums(views, size: int, footprint: radon_footprint.Footprint):
-    """Sums over angles, (num_angles, count, batch) to (size, size, batch), with their transpose attached."""
-    project_views, sum_pixels = _operators(size, views.shape[0], views.shape[1], footprint)
-    return linear_call(lambda _, y: sum_pixels(y), lambda _, x: project_views(x), (), views)
-
-
-def _operators(
-    size: int, num_angles: int, count: int, footprint: radon_footprint.Footprint
-) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-    """Projection and its transpose between images and views with the batch last.
-
-    Images of even size get a row and a column of zeros, so that the centre is the middle in all orientations.
-    """
-    groups = radon_orientations.angle_groups(num_angles)
-    extra = 1 - size % 2
-
-    def project_views(images):
-        padded = jnp.pad(images, ((0, extra), (0, extra), (0, 0)))
-        stacks = [radon_orientations.orient(padded, group.orientations) for group in groups]
-        parts = [
-            radon_footprint.project(stack, group.cosines, group.sines, count, footprint)
-            for stack, group in zip(stacks, groups, strict=True)
-        ]
-        return radon_orientations.gather_views(parts, groups, num_angles)
-
-    def sum_pixels(views):
-        total = jnp.zeros((size, size, views.shape[-1]), views.dtype)
-        for group in groups:
-            spread = radon_orientations.spread_views(views, group)
-            stack = radon_footprint.backproject(spread, group.cosines, group.sines, size + extra, footprint)
-            total = total + radon_orientations.orient_back(stack, group.orientations)[:size, :size]
-        return total
-
-    return project_views, sum_pixels

@@ -254,14 +254,11 @@ def read_leaves(folder):
 
 
 @pytest.mark.faults
-def test_random_damage(saved, tmp_path, record_fault):
-    record_fault(*fuzz(saved, tmp_path, seed=20261123, num_mutations=40))
-
-
-@pytest.mark.faults
 @pytest.mark.fuzz
-def test_much_random_damage(saved, tmp_path, record_fault):
-    record_fault(*fuzz(saved, tmp_path, seed=1, num_mutations=1000))
+def test_random_damage(saved, tmp_path, record_fault, request):
+    """`python -m pytest -m fuzz` tries 1,000 mutations; any other run the first 40."""
+    num_mutations = 1000 if "fuzz" in request.config.getoption("markexpr") else 40
+    record_fault(*fuzz(saved, tmp_path, seed=20261123, num_mutations=num_mutations))
 
 
 def fuzz(saved, tmp_path, seed, num_mutations):
