@@ -25,6 +25,16 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 _FAULT = "fault"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compilation_cache():
+    """The same step is compiled by many tests: each process keeps what took long."""
+    from jaxmed.bench.compilation import private_cache  # later than jaxtyping's import hook
+
+    with private_cache():
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
+        yield
+
+
 @pytest.fixture
 def record_fault(record_property):
     """Notes an injected fault and what came of it, for the table after the run: `(fault, outcome)`."""

@@ -72,7 +72,7 @@ class Config:
     """Projection angles of FBPAug; the released code takes half the image size."""
 
     projection: Literal["projector", "exact", "fft"] = "projector"
-    """How FBPAug projects: Joseph's method, rotation as the released code does, or one filter of the image."""
+    """How FBPAug projects: Joseph's method, rotation as the released code does, or one filter instead."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the network's convolutions and activations; everything else is float32."""
