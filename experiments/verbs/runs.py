@@ -47,7 +47,7 @@ def run_folder(name: RunName, options: RunOptions) -> Path:
 
 def is_finished(folder: Path, num_steps: int) -> bool:
     """Tells whether the run has been trained for `num_steps` steps or more, and evaluated."""
-    return (folder / _RESULT).exists() and read_result(folder)["steps"] >= num_steps
+    return (folder / _RESULT).exists() and read_result(folder).get("steps", -1) >= num_steps
 
 
 def read_result(folder: Path) -> dict[str, Any]:
