@@ -7,7 +7,7 @@ EXPERIMENT, and the folder's name is the paper's name.
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
@@ -174,6 +174,68 @@ class Table:
     figures: Callable[[Sequence[FinishedRow], Path], Sequence[Path]] | None = None
 
 
+class Stages(Protocol):
+    """What `Experiment.run` trains its stages with, and keeps their small results in.
+
+    Everything else is done for it: checkpoints, resuming, logs, progress, signals. `run` is carried out from
+    its beginning whenever the run is started; what is finished comes back at once, and what was cut goes on
+    where it stopped. So `run` must call these methods in the same order with the same names every time, and
+    each name once. Names have letters, digits, `.`, `-` and `_`.
+    """
+
+    def key(self, name: str) -> Any:
+        """A random key that depends on the run's seed and the name alone."""
+        ...
+
+    def fit(
+        self,
+        name: str,
+        algorithm: Algorithm,
+        batches: Callable[[int], Generator[Mapping[str, np.ndarray], None, None]],
+        *,
+        num_steps: int,
+        example_batch: Mapping[str, Any] | None = None,
+        state: Any = None,
+        describe: Callable[[int], Sequence[str]] | None = None,
+        refresh_every: int = 1,
+        shared: Config | None = None,
+    ) -> Any:
+        """Trains for `num_steps` steps, from 0.
+
+        Args:
+            name: of the stage.
+            algorithm: its method; stages may have different ones.
+            batches: as in `Data`, whose own may be given; opened only if there is something to train.
+            num_steps: of this stage.
+            example_batch: `jax.ShapeDtypeStruct` by name, to start from the algorithm's own first state.
+            state: or a state of the algorithm to start from, such as one with parameters of an earlier
+                stage. It is copied, and its step set to 0.
+            describe: as in `Data`.
+            refresh_every: steps between calls of the algorithm's `refresh`.
+            shared: all that the stage depends on, beside the seed and the data, as a config in which the
+                rest has fixed values: runs with the same one train the stage once for all.
+
+        Returns:
+            The trained state.
+        """
+        ...
+
+    def keep(
+        self, name: str, make: Callable[[], Mapping[str, Any]], *, shared: Config | None = None
+    ) -> dict[str, np.ndarray]:
+        """Makes arrays or numbers by name once, writes them as .npz, and reads them when the run goes on.
+
+        Args:
+            name: of the result.
+            make: makes it; with several processes all call it and must get the same.
+            shared: as in `fit`.
+
+        Returns:
+            NumPy arrays, the same when made as when read.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A paper.
@@ -182,6 +244,7 @@ class Experiment:
         title: of the paper, with authors, venue and DOI.
         presets: configs by name, "paper", "demo" and "tiny" at least. Every config has the fields
             `num_steps` and `batch_size`.
+            In a paper of several stages `num_steps` is that of the last one.
         example_batch: `(config) -> batch` of `jax.ShapeDtypeStruct`: what one global training batch holds.
         make_data: `(config, *, seed, data_dir, cache_dir, executor, process_index, process_count,
             max_bad_cases) -> Data`; the phantom where `data_dir` is None; `executor` as in
@@ -196,6 +259,11 @@ class Experiment:
             where no run is named, the input None where the built-in data will do.
         predict: `(config, state, input, output) -> None`.
         make_inference: `(config, state) -> Inference`, or None where there is nothing to give away.
+        run: `(config, data, stages) -> state`, in papers of several stages; the state goes to `evaluate` and
+            all the others, and its `step` is the config's `num_steps`. None trains the one algorithm of
+            `make_algorithm`; that is also the one that `bench` measures, on the batches of the data.
+        init_state: `(config, key) -> state`, an untrained one like that of `run`; None where it is the first
+            state of `make_algorithm`.
     """
 
     title: str
@@ -210,3 +278,5 @@ class Experiment:
     sample: Callable[[Config, Any, Path | None, Path], Sequence[Path]] | None = None
     predict: Callable[[Config, Any, Path, Path], None] | None = None
     make_inference: Callable[[Config, Any], Inference] | None = None
+    run: Callable[[Config, Data, Stages], Any] | None = None
+    init_state: Callable[[Config, Any], Any] | None = None

@@ -12,7 +12,7 @@ from experiments.verbs.errors import UserError
 
 
 @contextlib.contextmanager
-def hold(folder: Path) -> Iterator[None]:
+def hold(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Holds the lock of a run's folder while the `with` block runs.
 
     It ends with the process, however that ends. The lock is the file `.<name>.lock` beside the folder, so
@@ -20,6 +20,7 @@ def hold(folder: Path) -> Iterator[None]:
 
     Args:
         folder: need not exist yet.
+        wait: until another process gives it back, instead of the error.
 
     Raises:
         UserError: if another process holds it.
@@ -27,7 +28,7 @@ def hold(folder: Path) -> Iterator[None]:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f".{folder.name}.lock").open("a+") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             file.seek(0)
             raise UserError(f"{folder} is in use by {file.read().strip() or 'another process'}") from None

@@ -1,6 +1,7 @@
 """One training run: its folder, its training, its result."""
 
 import contextlib
+import functools
 import json
 import os
 import time
@@ -9,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from experiments.contract import PHANTOM, Config, Data, Experiment
-from experiments.verbs import configs, errors, lock, papers, provenance, training
+from experiments.verbs import configs, errors, lock, papers, provenance, stages, training
 from experiments.verbs.options import RunOptions
 from jaxmed.train import hosts, logs, mesh
 from jaxmed.train.checkpoint import Checkpoints
+from jaxmed.train.preemption import Preemption
 from jaxmed.types import DATA_AXIS, SPACE_AXIS
 
 _RESULT = "result.json"
@@ -39,10 +42,13 @@ def data_name(options: RunOptions) -> str:
 def run_folder(name: RunName, options: RunOptions) -> Path:
     """`<workdir>/<paper>/<label>-<hash>/seed<seed>`, where the hash is of the config and the data."""
     preset_config = papers.find_preset(papers.find_paper(name.paper), name.preset)
-    source = PHANTOM if options.data_dir is None else str(options.data_dir.resolve())
     label = configs.label(name.preset, preset_config, name.config)
-    digest = configs.config_hash(name.config, data_name=source)
+    digest = configs.config_hash(name.config, data_name=_source(options))
     return options.workdir / name.paper / f"{label}-{digest}" / f"seed{name.seed}"
+
+
+def _source(options: RunOptions) -> str:
+    return PHANTOM if options.data_dir is None else str(options.data_dir.resolve())
 
 
 def is_finished(folder: Path, num_steps: int) -> bool:
@@ -69,9 +75,12 @@ def run(name: RunName, options: RunOptions, *, num_steps: int | None = None) -> 
 
     Raises:
         StoppedError: if a signal asked the run to stop; its state is saved.
-        UserError: if another process works in the folder.
+        UserError: if another process works in the folder, or `num_steps` is given for a run of several
+            stages.
     """
     folder = run_folder(name, options)
+    if num_steps is not None and papers.find_paper(name.paper).run is not None:
+        raise errors.UserError(f"{name.paper} has several stages: change its config instead of --steps")
     last_step: int = name.config.num_steps if num_steps is None else num_steps
     with lock.hold(folder) if hosts.is_main_process() else contextlib.nullcontext():
         if hosts.is_main_process() and not options.resume:
@@ -92,8 +101,15 @@ def _carry_out(name: RunName, options: RunOptions, folder: Path, num_steps: int)
     if hosts.is_main_process():
         write_json(folder / "config.json", identity)
     data = make_data(experiment, name, options)
-    task = training.Task(experiment, name.config, name.seed, num_steps, identity, folder)
-    state = training.train(task, options, data, devices)
+    # Signals are heard until the last checkpoint is written.
+    with Preemption() as preemption:
+        if experiment.run is None:
+            task = _task(name, data, num_steps, identity, folder, devices)
+            state = training.train(task, options, devices, preemption)
+        else:
+            shared = options.workdir / name.paper / "shared"
+            place = stages.Place(folder, shared, identity, _source(options), name.seed, name.paper)
+            state = stages.run(experiment, name.config, data, place, options, devices, preemption)
     scores = experiment.evaluate(name.config, state, data)
     if hosts.is_main_process():
         result = {
@@ -108,10 +124,38 @@ def _carry_out(name: RunName, options: RunOptions, folder: Path, num_steps: int)
         write_json(folder / _RESULT, {**result, "scores": scores})
 
 
-def _skipped_steps(folder: Path) -> list[int]:
-    """The steps whose update was not taken, each once however often the run was resumed."""
-    events = logs.Journal(folder).read()
-    return sorted({event["step"] for event in events if event["event"] == "skipped"})
+def _task(
+    name: RunName, data: Data, num_steps: int, identity: dict[str, Any], folder: Path, devices: Mesh
+) -> training.Task:
+    """The training of a run that has one stage."""
+    experiment = papers.find_paper(name.paper)
+    algorithm = experiment.make_algorithm(name.config, data)
+    key_init, key_fit = training.make_keys(name.seed)
+    examples = experiment.example_batch(name.config)
+    start, shapes = training.start_anew(algorithm, key_init, examples, devices)
+    return training.Task(
+        algorithm,
+        start,
+        shapes,
+        data.batches,
+        data.describe,
+        key_fit,
+        num_steps,
+        identity,
+        folder,
+        folder,
+        label=name.paper,
+    )
+
+
+def _skipped_steps(folder: Path) -> list[int | str]:
+    """The steps whose update was not taken, each once however often the run was resumed.
+
+    A run of several stages names the stage too: "<stage> <step>".
+    """
+    events = [event for event in logs.Journal(folder).read() if event["event"] == "skipped"]
+    found = sorted({(event.get("stage", ""), event["step"]) for event in events})
+    return [f"{stage} {step}" if stage else step for stage, step in found]
 
 
 def set_aside(folder: Path) -> None:
@@ -203,13 +247,21 @@ def load(folder: Path) -> tuple[Experiment, RunName, Any]:
         raise errors.UserError(f"{file} is damaged: {type(error).__name__}: {error}") from error
     experiment = papers.find_paper(paper)
     config = configs.from_json(type(papers.find_preset(experiment, preset)), fields)
-    algorithm = experiment.make_algorithm(config, None)
-    shapes = jax.eval_shape(algorithm.init, jax.random.key(0), experiment.example_batch(config))
+    shapes = jax.eval_shape(functools.partial(init_state, experiment, config), jax.random.key(0))
     with Checkpoints(folder / "checkpoints", identity=None) as checkpoints:
         if checkpoints.latest_step() is None:
             raise errors.UserError(f"{folder} holds no checkpoint yet")
         state = checkpoints.restore(shapes, mesh.make_mesh(1))
     return experiment, RunName(paper, preset, config, seed), state
+
+
+def init_state(experiment: Experiment, config: Config, key: jax.Array) -> Any:
+    """An untrained state like that of a run; jittable."""
+    if experiment.init_state is not None:
+        return experiment.init_state(config, key)
+    examples = experiment.example_batch(config)
+    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in examples.items()}
+    return experiment.make_algorithm(config, None).init(key, zeros)
 
 
 def write_json(file: Path, content: Any) -> None:

@@ -1,8 +1,8 @@
-"""Trains the state of one run up to a step, from where it stands."""
+"""Trains one state up to a step, from where it stands, with all that surrounds the loop."""
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from experiments.contract import Config, Data, Experiment
 from experiments.verbs import provenance
 from experiments.verbs.errors import UserError
 from experiments.verbs.options import RunOptions
 from jaxmed.train import disk, fit, guard, hosts, logs, observers
 from jaxmed.train import mesh as meshes
 from jaxmed.train.checkpoint import Checkpoints
+from jaxmed.train.fit import Algorithm
 from jaxmed.train.preemption import Preemption
 from jaxmed.train.watchdog import Watchdog
+from jaxmed.types import Batch
 
 _STALL_SECONDS_OF_MANY = 1800.0
 _MAX_TO_KEEP = 2
@@ -32,26 +33,40 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained.
+    """What is trained: a whole run, or one stage of it.
 
     Attributes:
-        experiment: the paper.
-        config: its config.
-        seed: of everything random.
+        algorithm: the training method.
+        start: `() -> state`, where to start; called only where there is no checkpoint.
+        shapes: of that state.
+        batches: `batches(first_step)`, as in `contract.Data`.
+        describe: names the examples of a step, as in `contract.Data`.
+        key: of the steps.
         num_steps: the step at which to end.
         identity: what a checkpoint must have been made from to be taken.
-        folder: of the run.
+        folder: where the checkpoints lie.
+        log_folder: where metrics and events are written.
+        label: what the progress is of.
+        stage: name of the stage, empty for a whole run.
+        refresh_every: steps between calls of the algorithm's `refresh`.
     """
 
-    experiment: Experiment
-    config: Config
-    seed: int
+    algorithm: Algorithm
+    start: Callable[[], Any]
+    shapes: Any
+    batches: Callable[[int], Generator[Mapping[str, np.ndarray], None, None]]
+    describe: Callable[[int], Sequence[str]] | None
+    key: jax.Array
     num_steps: int
     identity: Mapping[str, Any]
     folder: Path
+    log_folder: Path
+    label: str
+    stage: str = ""
+    refresh_every: int = 1
 
 
-def train(task: Task, options: RunOptions, data: Data, mesh: Mesh) -> Any:
+def train(task: Task, options: RunOptions, mesh: Mesh, preemption: Preemption) -> Any:
     """Trains, saving checkpoints on the way and at the end.
 
     Returns:
@@ -64,9 +79,7 @@ def train(task: Task, options: RunOptions, data: Data, mesh: Mesh) -> Any:
         UserError: if the state is beyond that step.
     """
     with contextlib.ExitStack() as stack:
-        # First in, last out: signals are heard until the last checkpoint is written.
-        preemption = stack.enter_context(Preemption())
-        checkpoints = stack.enter_context(open_checkpoints(task))
+        checkpoints = stack.enter_context(open_checkpoints(task.folder, task.identity))
         state = _initial_state(task, options, checkpoints, mesh)
         first_step = int(state.step)
         if first_step > task.num_steps:
@@ -76,21 +89,22 @@ def train(task: Task, options: RunOptions, data: Data, mesh: Mesh) -> Any:
             )
         journal = _journal(task, first_step, mesh)
         state = fit.fit(
-            task.experiment.make_algorithm(task.config, data),
+            task.algorithm,
             state,
-            stack.enter_context(contextlib.closing(data.batches(first_step))),
-            key=_keys(task.seed)[1],
+            stack.enter_context(contextlib.closing(task.batches(first_step))),
+            key=task.key,
             num_steps=task.num_steps,
             mesh=mesh,
             mode=options.compile,
+            refresh_every=task.refresh_every,
             observers=_observers(task, options, checkpoints, first_step, stack),
             should_stop=preemption,
-            skipped=guard.SkippedSteps(options.faults.max_skipped, note=_name_examples(journal, data)),
+            skipped=guard.SkippedSteps(options.faults.max_skipped, note=_name_examples(journal, task)),
         )
         last_step = int(state.step)
         checkpoints.save(last_step, state)
     if journal is not None:
-        journal.note("finished" if last_step >= task.num_steps else "stopped", last_step)
+        journal.note("finished" if last_step >= task.num_steps else "stopped", last_step, **_stage(task))
     if last_step < task.num_steps:
         raise StoppedError(
             f"stopped after step {last_step} of {task.num_steps}, which is saved in {task.folder}; the same "
@@ -99,30 +113,48 @@ def train(task: Task, options: RunOptions, data: Data, mesh: Mesh) -> Any:
     return state
 
 
-def open_checkpoints(task: Task) -> Checkpoints:
-    """The checkpoints of a run."""
-    return Checkpoints(task.folder / "checkpoints", identity=task.identity, max_to_keep=_MAX_TO_KEEP)
+def open_checkpoints(folder: Path, identity: Mapping[str, Any]) -> Checkpoints:
+    """The checkpoints of a run or of a stage."""
+    return Checkpoints(folder / "checkpoints", identity=identity, max_to_keep=_MAX_TO_KEEP)
 
 
-def _keys(seed: int) -> tuple[jax.Array, jax.Array]:
+def make_keys(seed: int) -> tuple[jax.Array, jax.Array]:
     """Keys of the initial state and of the steps."""
     key_init, key_fit = jax.random.split(jax.random.key(seed))
     return key_init, key_fit
 
 
-def _initial_state(task: Task, options: RunOptions, checkpoints: Checkpoints, mesh: Mesh) -> Any:
-    algorithm = task.experiment.make_algorithm(task.config, None)
-    examples = task.experiment.example_batch(task.config)
-    shapes = jax.eval_shape(lambda batch: algorithm.init(_keys(task.seed)[0], batch), examples)
-    disk.check_output(task.folder / "checkpoints", shapes, max_to_keep=_MAX_TO_KEEP)
-    if checkpoints.latest_step() is not None:
-        return checkpoints.restore(shapes, mesh, cast=options.allow_cast)
-    zeros = {name: np.zeros(shape.shape, shape.dtype) for name, shape in examples.items()}
+def start_anew(
+    algorithm: Algorithm, key: jax.Array, examples: Batch, mesh: Mesh
+) -> tuple[Callable[[], Any], Any]:
+    """The first state of an algorithm, as a function that makes it and as its shapes.
+
+    Args:
+        algorithm: whose state.
+        key: of the initial state.
+        examples: `jax.ShapeDtypeStruct` by name: what a batch holds.
+        mesh: where the state shall lie.
+    """
 
     def init(batch):
-        return algorithm.init(_keys(task.seed)[0], batch)
+        return algorithm.init(key, batch)
 
-    return jax.jit(init, out_shardings=meshes.replicated(mesh))(zeros)
+    def start() -> Any:
+        zeros = {name: np.zeros(shape.shape, shape.dtype) for name, shape in examples.items()}
+        return jax.jit(init, out_shardings=meshes.replicated(mesh))(zeros)
+
+    return start, jax.eval_shape(init, dict(examples))
+
+
+def _initial_state(task: Task, options: RunOptions, checkpoints: Checkpoints, mesh: Mesh) -> Any:
+    disk.check_output(task.folder / "checkpoints", task.shapes, max_to_keep=_MAX_TO_KEEP)
+    if checkpoints.latest_step() is not None:
+        return checkpoints.restore(task.shapes, mesh, cast=options.allow_cast)
+    return task.start()
+
+
+def _stage(task: Task) -> dict[str, str]:
+    return {"stage": task.stage} if task.stage else {}
 
 
 def _journal(task: Task, first_step: int, mesh: Mesh) -> logs.Journal | None:
@@ -130,10 +162,11 @@ def _journal(task: Task, first_step: int, mesh: Mesh) -> logs.Journal | None:
         return None
     if first_step:
         print(f"going on from step {first_step} of {task.folder}", file=sys.stderr)
-    journal = logs.Journal(task.folder)
+    journal = logs.Journal(task.log_folder)
     journal.note(
         "resumed" if first_step else "started",
         first_step,
+        **_stage(task),
         commit=provenance.commit(),
         mesh=dict(mesh.shape),
         processes=jax.process_count(),
@@ -141,12 +174,12 @@ def _journal(task: Task, first_step: int, mesh: Mesh) -> logs.Journal | None:
     return journal
 
 
-def _name_examples(journal: logs.Journal | None, data: Data):
+def _name_examples(journal: logs.Journal | None, task: Task):
     def note(step: int) -> None:
         if journal is None:
             return
-        examples = [] if data.describe is None else list(data.describe(step - 1))
-        journal.note("skipped", step, examples=examples)
+        examples = [] if task.describe is None else list(task.describe(step - 1))
+        journal.note("skipped", step, **_stage(task), examples=examples)
         if examples:
             print(f"step {step} had the examples {', '.join(examples[:_MAX_NAMES])}", file=sys.stderr)
 
@@ -164,9 +197,11 @@ def _observers(
     if seconds:
         watchers.append(stack.enter_context(contextlib.closing(Watchdog(seconds))))
     if hosts.is_main_process():
-        bar = observers.ProgressBar(task.folder.parent.name, task.num_steps, every=options.log_every)
+        bar = observers.ProgressBar(task.label, task.num_steps, every=options.log_every)
         stack.enter_context(contextlib.closing(bar))
-        log = logs.MetricLog(task.folder, first_step=first_step, every=options.log_every)
+        log = logs.MetricLog(
+            task.log_folder, first_step=first_step, every=options.log_every, stage=task.stage
+        )
         watchers += [observers.tolerate(bar), observers.tolerate(log)]
         watchers += _tensorboard(task, options, stack)
     return watchers

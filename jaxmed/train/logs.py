@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -15,45 +16,59 @@ class MetricLog:
     """Writes metrics.jsonl and metrics.csv into a run's folder.
 
     A run that resumes from an earlier step than the files reach drops the lines after that step, so that
-    each step stands there once.
+    each step stands there once. Where a run has stages, each line names its own, and the table has the
+    columns of all of them.
     """
 
-    def __init__(self, directory: Path, *, first_step: int = 0, every: int = 10):
+    def __init__(self, directory: Path, *, first_step: int = 0, every: int = 10, stage: str = ""):
         """Opens the log.
 
         Args:
             directory: the run's folder.
-            first_step: the step from which this run goes on.
+            first_step: the step from which this run, or its stage, goes on.
             every: steps between lines.
+            stage: name of the stage; steps of other stages are kept as they are.
         """
         self._jsonl, self._csv, self._every = directory / "metrics.jsonl", directory / "metrics.csv", every
-        kept = []
-        if self._jsonl.exists():
-            lines = (_parse(line) for line in self._jsonl.read_text().splitlines())
-            kept = [line for line in lines if line is not None and line["step"] <= first_step]
+        self._head: dict[str, Any] = {"stage": stage} if stage else {}
+        self._columns: list[str] = []
+        kept = [
+            line for line in self._lines() if line.get("stage", "") != stage or line["step"] <= first_step
+        ]
         rewritten = self._jsonl.with_name(f".{self._jsonl.name}")
         rewritten.write_text("".join(json.dumps(line) + "\n" for line in kept))
         rewritten.replace(self._jsonl)
-        self._csv.unlink(missing_ok=True)
-        for line in kept:
-            self._append_csv(line)
+        self._rewrite_csv()
 
     def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
         """Writes the step's metrics when it is due."""
         if step % self._every:
             return
-        line: dict[str, float | int] = {"step": step, **read_metrics(metrics)}
+        line: dict[str, Any] = {**self._head, "step": step, **read_metrics(metrics)}
         with self._jsonl.open("a") as file:
             file.write(json.dumps(line) + "\n")
-        self._append_csv(line)
-
-    def _append_csv(self, line: dict[str, float | int]) -> None:
-        is_new = not self._csv.exists()
+        if not line.keys() <= set(self._columns):
+            self._rewrite_csv()
+            return
         with self._csv.open("a", newline="") as file:
-            writer = csv.DictWriter(file, line.keys())
-            if is_new:
-                writer.writeheader()
-            writer.writerow(line)
+            csv.DictWriter(file, self._columns).writerow(line)
+
+    def _lines(self) -> list[dict[str, Any]]:
+        if not self._jsonl.exists():
+            return []
+        lines = map(_parse, self._jsonl.read_text().splitlines())
+        return [line for line in lines if line is not None]
+
+    def _rewrite_csv(self) -> None:
+        lines = self._lines()
+        self._columns = list(dict.fromkeys(itertools.chain.from_iterable(lines)))
+        if not lines:
+            self._csv.unlink(missing_ok=True)
+            return
+        with self._csv.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows(lines)
 
 
 class Journal:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.verbs import configs, list_papers, papers
+from experiments.verbs import configs, list_papers, papers, runs
 from jaxmed.train import fit, mesh
 
 CASES = [
@@ -164,8 +164,7 @@ def test_runs_with_one_program_per_device(run):
 
 def test_scores_hold_what_the_tables_show(case, make_data):
     experiment, config, data = papers.find_paper(case[0]), make_config(*case), make_data(*case)
-    algorithm = experiment.make_algorithm(config, data)
-    state = jax.jit(algorithm.init)(jax.random.key(0), next(data.batches(0)))
+    state = jax.jit(functools.partial(runs.init_state, experiment, config))(jax.random.key(0))
     scores = experiment.evaluate(config, state, data)
     wanted = set(itertools.chain.from_iterable(table.metrics for table in experiment.tables.values()))
     wanted |= {claim.metric for table in experiment.tables.values() for claim in table.claims}

@@ -26,6 +26,27 @@ def test_log_writes_every_nth_step_to_both_files(tmp_path):
     assert [row["step"] for row in rows] == ["2", "4", "6"]
 
 
+def test_stages_share_the_files_and_resume_each_by_itself(tmp_path):
+    first = logs.MetricLog(tmp_path, every=1, stage="first")
+    for step in (1, 2):
+        first(step, None, metrics_of(step))
+    second = logs.MetricLog(tmp_path, every=1, stage="second")
+    for step in (1, 2, 3):
+        second(step, None, {"distance": jnp.asarray(2.0), **metrics_of(1)})
+    second = logs.MetricLog(tmp_path, first_step=1, every=1, stage="second")
+    second(2, None, metrics_of(2))
+    places = [(line["stage"], line["step"]) for line in read_lines(tmp_path)]
+    assert places == [("first", 1), ("first", 2), ("second", 1), ("second", 2)]
+    with (tmp_path / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["stage"], row["loss"], row["distance"]) for row in rows] == [
+        ("first", "1.0", ""),
+        ("first", "0.5", ""),
+        ("second", "1.0", "2.0"),
+        ("second", "0.5", ""),
+    ]
+
+
 def test_log_of_a_resumed_run_holds_each_step_once(tmp_path):
     log = logs.MetricLog(tmp_path, every=1)
     for step in range(1, 6):
