@@ -8,9 +8,8 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
+from jaxmed.models import layers
 from jaxmed.ops import interpolation, pooling
-
-_INITIAL_KERNEL = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 
 
 class ResidualUNet(nn.Module):
@@ -74,7 +73,7 @@ class ResidualUNet(nn.Module):
         levels = list(zip(self.widths[:-2], self.widths[1:-1], strict=True))
         bottom = self.widths[-2]
 
-        x = _conv(self.widths[0], 3, x.ndim - 2, self.dtype, name="conv_in")(x)
+        x = _conv(self.widths[0], 3, self.dtype, name="conv_in")(x)
         skips = []
         for level, (above, width) in enumerate(levels):
             x = path((above, width), self.dtype, name=f"down_{level}")(x, train)
@@ -86,16 +85,17 @@ class ResidualUNet(nn.Module):
             x = skip + interpolation.resize_linear(x, skip.shape[1:-1])
             x = path((above, above), self.dtype, name=f"up_{level}")(x, train)
         x = path((self.widths[0],), self.dtype, name="out")(x, train)
-        x = nn.relu(_norm(train, self.dtype, name="norm_out")(x))
+        x = nn.relu(layers.BatchNorm(dtype=self.dtype, name="norm_out")(x, train=train))
         # The head runs in float32 at least, so that logits are not rounded to the compute type.
         bias = math.log(self.initial_probability / (1 - self.initial_probability))
-        return nn.Conv(
+        return layers.Conv(
             self.out_channels,
-            (1,) * (x.ndim - 2),
-            kernel_init=_INITIAL_KERNEL,
+            1,
+            dtype=jnp.promote_types(x.dtype, jnp.float32),
+            kernel_init=layers.UNIFORM_FAN_IN,
             bias_init=nn.initializers.constant(bias),
             name="head",
-        )(x.astype(jnp.promote_types(x.dtype, jnp.float32)))
+        )(x)
 
 
 class ResidualPath(nn.Module):
@@ -139,21 +139,14 @@ class ResidualBlock(nn.Module):
         self, x: Float[Array, "batch *spatial channels"], train: bool
     ) -> Float[Array, "batch *spatial features"]:
         """Applies the block; `x` is (batch, *spatial, channels)."""
-        num_spatial = x.ndim - 2
         shortcut = x
         if x.shape[-1] != self.width:
-            shortcut = _conv(self.width, 1, num_spatial, self.dtype, name="shortcut")(x)
+            shortcut = _conv(self.width, 1, self.dtype, name="shortcut")(x)
         for index in range(2):
-            x = nn.relu(_norm(train, self.dtype, name=f"norm_{index}")(x))
-            x = _conv(self.width, 3, num_spatial, self.dtype, name=f"conv_{index}")(x)
+            x = nn.relu(layers.BatchNorm(dtype=self.dtype, name=f"norm_{index}")(x, train=train))
+            x = _conv(self.width, 3, self.dtype, name=f"conv_{index}")(x)
         return x + shortcut
 
 
-def _conv(width: int, size: int, num_spatial: int, dtype: DTypeLike, *, name: str) -> nn.Conv:
-    return nn.Conv(
-        width, (size,) * num_spatial, use_bias=False, dtype=dtype, kernel_init=_INITIAL_KERNEL, name=name
-    )
-
-
-def _norm(train: bool, dtype: DTypeLike, *, name: str) -> nn.BatchNorm:
-    return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, dtype=dtype, name=name)
+def _conv(width: int, size: int, dtype: DTypeLike, *, name: str) -> layers.Conv:
+    return layers.Conv(width, size, use_bias=False, dtype=dtype, kernel_init=layers.UNIFORM_FAN_IN, name=name)

@@ -1,4 +1,6 @@
-"""Up-sampling convolutions as dense products, without dilation, reduction windows or reshaped axes.
+"""Convolutions in the forms that are fast on the backend, and up-sampling ones as dense products.
+
+Which form `conv` takes is decided here and nowhere else; the forms are in `jaxmed.ops.convolution_forms`.
 
 A transposed convolution of stride s is s^d ordinary ones, one for each phase of the output, that are
 interleaved. Written so, it is exact, an axis that is split over devices exchanges only its borders, and
@@ -10,37 +12,148 @@ Kernels are (*window, in, out), as in `jax.lax` with "HWIO" and in flax. The `we
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float, Shaped
 
+from jaxmed.ops import convolution_forms as forms
 from jaxmed.ops import polyphase
+
+_NUM_VOLUME_AXES = 3
+_MAX_PRODUCTS = 27  # beyond a window of 3^3, a sum of products is slower than stacked taps
+
+
+def conv(
+    x: Float[Array, "batch *spatial in_channels"],
+    kernel: Float[Array, "*window group_channels out_channels"],
+    *,
+    stride: int | Sequence[int] = 1,
+    padding: Literal["SAME", "VALID"] | int | Sequence[tuple[int, int]] = "SAME",
+    dilation: int | Sequence[int] = 1,
+    num_groups: int = 1,
+) -> Float[Array, "batch *out_spatial out_channels"]:
+    """Convolution (cross-correlation, as in all libraries of networks) of images or volumes.
+
+    The value is that of `jax.lax.conv_general_dilated` up to rounding, whatever the form: windows of one
+    element are a matrix product; on a CPU, grouped convolutions are taken apart, those of one channel each
+    are sums of shifted products, and volumes on a single device are convolved as slices whose channels hold
+    the taps along depth. Everything else, and volumes on accelerators or over several devices, is left to
+    `jax.lax`, which keeps a split depth split.
+
+    Args:
+        x: (batch, *spatial, in_channels), with one to three spatial axes.
+        kernel: (*window, in_channels / num_groups, out_channels).
+        stride: of all axes, or of each.
+        padding: zeros around: "SAME" keeps a size n at ceil(n / stride), with the odd zero behind; "VALID"
+            has none; a number is that many on both sides of all axes, as PyTorch's; or (before, behind) of
+            each axis.
+        dilation: distance of the window's taps, of all axes or of each.
+        num_groups: groups of channels that do not mix.
+
+    Returns:
+        (batch, *out_spatial, out_channels), of the common dtype of `x` and `kernel`.
+
+    Raises:
+        ValueError: the window has another number of axes than `x`, the channels do not fit, or nothing of the
+            output is left.
+    """
+    _check_shapes(x, kernel, num_groups)
+    window, dtype = kernel.shape[:-2], jnp.result_type(x, kernel)
+    strides, dilations = (_for_each_axis(value, len(window)) for value in (stride, dilation))
+    pads = _explicit_pads(x.shape[1:-1], window, strides, dilations, padding)
+    x, kernel = x.astype(dtype), kernel.astype(dtype)
+    if num_groups == 1:
+        return _conv_dense(x, kernel, strides, pads, dilations)
+    if not _on_cpu():
+        return forms.native(x, kernel, strides, pads, dilations, num_groups=num_groups)
+    if kernel.shape[-2] == 1:
+        return forms.shifted_products(x, kernel, strides, pads, dilations)
+    groups = zip(jnp.split(x, num_groups, -1), jnp.split(kernel, num_groups, -1), strict=True)
+    return jnp.concatenate([_conv_dense(*group, strides, pads, dilations) for group in groups], -1)
+
+
+def _conv_dense(
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, ...], pads: forms.Pads, dilations: tuple[int, ...]
+) -> jax.Array:
+    """Convolves without groups."""
+    window = kernel.shape[:-2]
+    if math.prod(window) == 1 and not any(map(any, pads)):
+        return forms.pointwise(x, kernel, strides)
+    if len(window) == _NUM_VOLUME_AXES and _on_cpu() and jax.device_count() == 1:
+        if x.shape[-1] == 1 and math.prod(window) <= _MAX_PRODUCTS:
+            return forms.shifted_products(x, kernel, strides, pads, dilations)
+        return forms.stacked_taps(x, kernel, strides, pads, dilations)
+    return forms.native(x, kernel, strides, pads, dilations)
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
+
+
+def _check_shapes(x: jax.Array, kernel: jax.Array, num_groups: int) -> None:
+    fits = kernel.ndim == x.ndim and x.shape[-1] == kernel.shape[-2] * num_groups
+    if not fits or kernel.shape[-1] % num_groups:
+        raise ValueError(
+            f"kernel: shape {kernel.shape} for x of shape {x.shape} and {num_groups} group(s); wanted "
+            "(*window, in_channels / groups, out_channels), the groups dividing both"
+        )
+
+
+def _for_each_axis(value: int | Sequence[int], num_axes: int) -> tuple[int, ...]:
+    values = (value,) * num_axes if isinstance(value, int) else tuple(value)
+    if len(values) != num_axes or min(values) < 1:
+        raise ValueError(f"{values}: wanted one number of 1 or more for each of {num_axes} spatial axes")
+    return values
+
+
+def _explicit_pads(
+    spatial: Sequence[int],
+    window: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    padding: str | int | Sequence[tuple[int, int]],
+) -> tuple[tuple[int, int], ...]:
+    reach = [(size - 1) * dilation + 1 for size, dilation in zip(window, dilations, strict=True)]
+    if isinstance(padding, str):
+        pads = lax.padtype_to_pads(spatial, reach, strides, padding)
+    elif isinstance(padding, int):
+        pads = [(padding, padding)] * len(window)
+    else:
+        pads = padding
+    pads = tuple((int(before), int(behind)) for before, behind in pads)
+    padded = [size + sum(pad) for size, pad in zip(spatial, pads, strict=True)]
+    if any(size < wanted for size, wanted in zip(padded, reach, strict=True)):
+        raise ValueError(f"x: spatial sizes {tuple(padded)} with padding; the window reaches over {reach}")
+    return pads
 
 
 def depth_to_space(
-    x: Shaped[Array, "batch *spatial blocks"], block: int = 2
+    x: Shaped[Array, "batch *spatial blocks"], block: int | Sequence[int] = 2
 ) -> Shaped[Array, "batch *upsampled channels"]:
     """Moves blocks of channels to a finer grid.
 
     Args:
         x: (batch, *spatial, block^d channels); the channels count (block, ..., block, channels), the first
             block axis belonging to the first spatial one.
-        block: factor by which every spatial axis grows.
+        block: factor by which every spatial axis grows, or the factor of each.
 
     Returns:
         (batch, *(block * spatial), channels).
 
     Raises:
-        ValueError: the channels are no multiple of block^d.
+        ValueError: the channels are no multiple of the product of the factors.
     """
-    num_spatial = x.ndim - 2
-    if x.shape[-1] % block**num_spatial:
-        raise ValueError(f"x: {x.shape[-1]} channels; wanted a multiple of {block}^{num_spatial}")
-    for axis in range(1, 1 + num_spatial):
-        x = polyphase.interleave(jnp.split(x, block, axis=-1), axis, block * x.shape[axis])
+    blocks = _for_each_axis(block, x.ndim - 2)
+    if x.shape[-1] % math.prod(blocks):
+        raise ValueError(f"x: {x.shape[-1]} channels; wanted a multiple of {math.prod(blocks)}")
+    for axis, size in enumerate(blocks, start=1):
+        if size > 1:
+            x = polyphase.interleave(jnp.split(x, size, axis=-1), axis, size * x.shape[axis])
     return x
 
 
@@ -70,7 +183,7 @@ def conv_transpose(
     x: Float[Array, "batch *spatial in_channels"],
     kernel: Float[Array, "*window in_channels out_channels"],
     *,
-    stride: int = 2,
+    stride: int | Sequence[int] = 2,
     padding: Literal["SAME", "TORCH"] = "SAME",
 ) -> Float[Array, "batch *upsampled out_channels"]:
     """Transposed convolution whose output is `stride` times as large as its input.
@@ -83,7 +196,7 @@ def conv_transpose(
     Args:
         x: (batch, *spatial, in_channels), with one to three spatial axes.
         kernel: (*window, in_channels, out_channels).
-        stride: of all axes.
+        stride: of all axes, or of each.
         padding: "SAME" has p = k - 1 - floor((k - stride) / 2), as `jax.lax.conv_transpose` and flax;
             "TORCH" has p = k - 1 - ceil((k - stride) / 2), as PyTorch with `padding` ceil((k - stride) / 2)
             and `output_padding` (k - stride) mod 2: for k = 3 and stride 2, both 1. They differ only where
@@ -96,12 +209,13 @@ def conv_transpose(
         ValueError: the window has another number of axes than `x`, or is smaller than the stride.
     """
     window = kernel.shape[:-2]
-    if len(window) != x.ndim - 2 or min(window) < stride:
+    strides = _for_each_axis(stride, x.ndim - 2)
+    if len(window) != len(strides) or any(size < step for size, step in zip(window, strides, strict=True)):
         raise ValueError(
             f"kernel: shape {kernel.shape} for x of shape {x.shape} and stride {stride}; wanted one window "
             "size not below the stride for each axis between the batch and the channels"
         )
-    taps = [_taps_by_shift(size, stride, padding) for size in window]
+    taps = [_taps_by_shift(size, step, padding) for size, step in zip(window, strides, strict=True)]
     phases: dict[tuple[int, ...], jax.Array] = {}
     for shift in itertools.product(*taps):
         pairs = [tuple(zip(*axes, strict=True)) for axes in itertools.product(*_at(taps, shift))]
@@ -109,34 +223,38 @@ def conv_transpose(
         for (phase, _), product in zip(pairs, jnp.split(products, len(pairs), axis=-1), strict=True):
             phases[phase] = phases[phase] + product if phase in phases else product
     blocks = jnp.concatenate([phases[phase] for phase in sorted(phases)], axis=-1)
-    return depth_to_space(blocks.astype(jnp.result_type(x, kernel)), stride)
+    return depth_to_space(blocks.astype(jnp.result_type(x, kernel)), strides)
 
 
 def upsample_conv(
-    x: Float[Array, "batch *spatial in_channels"], kernel: Float[Array, "*window in_channels out_channels"]
+    x: Float[Array, "batch *spatial in_channels"],
+    kernel: Float[Array, "*window in_channels out_channels"],
+    *,
+    factor: int | Sequence[int] = 2,
 ) -> Float[Array, "batch *upsampled out_channels"]:
-    """Repeats every element twice along every spatial axis, then convolves with zero padding ("SAME").
+    """Repeats every element along the spatial axes, then convolves with zero padding ("SAME").
 
-    Computed on the coarse grid as a transposed convolution with the kernel k[t] + k[t - 1], which for a
-    window of 3 takes 2^d instead of 3^d products for each output.
+    Computed on the coarse grid as a transposed convolution, for a factor of 2 with the kernel
+    k[t] + k[t - 1], which for a window of 3 takes 2^d instead of 3^d products for each output.
 
     Args:
         x: (batch, *spatial, in_channels), with one to three spatial axes.
-        kernel: (*window, in_channels, out_channels), the window odd along every axis.
+        kernel: (*window, in_channels, out_channels); an even window reaches one further up than down.
+        factor: how often elements are repeated along all axes, or along each.
 
     Returns:
-        (batch, *(2 * spatial), out_channels), of the common dtype of `x` and `kernel`.
+        (batch, *(factor * spatial), out_channels), of the common dtype of `x` and `kernel`.
 
     Raises:
-        ValueError: an even window, or another number of axes than `x`.
+        ValueError: another number of axes than `x`.
     """
-    if any(size % 2 == 0 for size in kernel.shape[:-2]):
-        raise ValueError(f"kernel: shape {kernel.shape}; wanted odd window sizes")
-    for axis in range(kernel.ndim - 2):
-        after, before = ([(0, 0)] * kernel.ndim for _ in range(2))
-        after[axis], before[axis] = (0, 1), (1, 0)
-        kernel = jnp.pad(kernel, after) + jnp.pad(kernel, before)
-    return conv_transpose(x, kernel)
+    factors = _for_each_axis(factor, x.ndim - 2)
+    for axis, times in enumerate(factors):
+        widths = [[(0, 0)] * kernel.ndim for _ in range(times)]
+        for before, width in enumerate(widths):
+            width[axis] = (before, times - 1 - before)
+        kernel = sum((jnp.pad(kernel, width) for width in widths[1:]), jnp.pad(kernel, widths[0]))
+    return conv_transpose(x, kernel, stride=factors, padding="TORCH")
 
 
 def _taps_by_shift(size: int, stride: int, padding: str) -> dict[int, list[tuple[int, int]]]:

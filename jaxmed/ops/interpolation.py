@@ -1,13 +1,47 @@
-"""Linear interpolation between grids, one axis at a time."""
+"""Nearest-neighbour and linear interpolation between grids, one axis at a time."""
 
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Shaped
 
 from jaxmed.ops import polyphase
+
+_VOLUME_RANK = 5  # batch, depth, height, width, channels
+
+
+def upsample_nearest(
+    x: Shaped[Array, "batch *spatial channels"], factor: int | Sequence[int] = 2
+) -> Shaped[Array, "batch *upsampled channels"]:
+    """Repeats every element along the spatial axes, as `jnp.repeat` along each; a split depth stays split.
+
+    Args:
+        x: (batch, *spatial, channels), with one or more spatial axes.
+        factor: how often, along all spatial axes or along each.
+
+    Returns:
+        (batch, *(factor * spatial), channels) of the dtype of `x`.
+
+    Raises:
+        ValueError: `factor` has another length than the spatial axes, or an entry below 1.
+    """
+    num_axes = x.ndim - 2
+    factors = (factor,) * num_axes if isinstance(factor, int) else tuple(factor)
+    if num_axes < 1 or len(factors) != num_axes or min(factors) < 1:
+        raise ValueError(
+            f"factor: {factors} for x of shape {x.shape}; wanted 1 or more for each spatial axis"
+        )
+    first = 1
+    if x.ndim == _VOLUME_RANK and factors[0] > 1:
+        x, first = polyphase.interleave([x] * factors[0], 1, factors[0] * x.shape[1]), 2
+    spread = [part for axis in range(first, x.ndim - 1) for part in (x.shape[axis], factors[axis - 1])]
+    kept = [part for axis in range(first, x.ndim - 1) for part in (x.shape[axis], 1)]
+    shape = [size * times for size, times in zip(x.shape[first:-1], factors[first - 1 :], strict=True)]
+    head, tail = x.shape[:first], x.shape[-1]
+    repeated = jnp.broadcast_to(x.reshape(*head, *kept, tail), (*head, *spread, tail))
+    return repeated.reshape(*head, *shape, tail)
 
 
 def resize_linear(

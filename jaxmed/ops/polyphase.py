@@ -19,6 +19,14 @@ def component(x: Shaped[Array, "*shape"], axis: int, stride: int, offset: int) -
     return lax.slice_in_dim(x, offset, x.shape[axis], stride, axis)
 
 
+def window(
+    x: Shaped[Array, "*shape"], axis: int, start: int, size: int, stride: int = 1
+) -> Shaped[Array, "*resized"]:
+    """Takes the `size` elements `start`, `start + stride`, ... of an axis, zeros where it has none."""
+    behind = start + (size - 1) * stride + 1 - x.shape[axis]
+    return component(_pad(x, axis, -start, behind, 0), axis, stride, 0)
+
+
 def interleave(
     components: Sequence[Shaped[Array, "*shape"]], axis: int, size: int
 ) -> Shaped[Array, "*lengthened"]:

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +15,9 @@ _VOLUME_RANK = 5  # batch, depth, height, width, channels
 
 
 def max_pool(
-    x: Float[Array, "batch *spatial channels"], *, ceil_mode: bool = False
+    x: Float[Array, "batch *spatial channels"], *, window: int | Sequence[int] = 2, ceil_mode: bool = False
 ) -> Float[Array, "batch *pooled channels"]:
-    """Maximum over windows of 2 with stride 2 along every spatial axis.
+    """Maximum over windows that touch and do not overlap.
 
     The gradient of a window goes to its first maximum in scan order (row by row), as in XLA's
     select-and-scatter and in PyTorch. A window that holds NaN gives NaN and passes no gradient on.
@@ -26,67 +27,76 @@ def max_pool(
 
     Args:
         x: (batch, *spatial, channels), with one or more spatial axes.
-        ceil_mode: what an odd size n becomes: (n + 1) / 2 with a last window of what is left (True), or
-            (n - 1) / 2 without the last element (False).
+        window: size and stride along all spatial axes, or along each; 1 leaves an axis as it is.
+        ceil_mode: what becomes of the elements that are left of a size which the window w does not divide:
+            a last window of their own, so that n becomes ceil(n / w) (True), or nothing (False).
 
     Returns:
         (batch, *pooled, channels) of the dtype of `x`.
 
     Raises:
-        ValueError: `x` has no spatial axis, or one of size 1 would vanish (`ceil_mode=False`).
+        ValueError: `x` has no spatial axis, `window` does not fit its axes, or an axis smaller than the
+            window would vanish (`ceil_mode=False`).
     """
     spatial = x.shape[1:-1]
-    if not spatial or (min(spatial) < 2 and not ceil_mode):
+    windows = (window,) * len(spatial) if isinstance(window, int) else tuple(window)
+    fit = spatial and len(windows) == len(spatial) and min(windows) >= 1
+    if not fit or (not ceil_mode and any(map(int.__lt__, spatial, windows))):
         raise ValueError(
-            f"x: shape {x.shape}; wanted (batch, *spatial, channels) with spatial sizes of 2 or more"
+            f"x: shape {x.shape}; wanted (batch, *spatial, channels) with spatial sizes not below the "
+            f"window {windows}"
         )
-    odd = [size % 2 for size in spatial]
-    if any(odd) and ceil_mode:
-        x = jnp.pad(x, [(0, 0), *((0, rest) for rest in odd), (0, 0)], constant_values=-math.inf)
-    elif any(odd):
-        x = x[(slice(None), *(slice(size - rest) for size, rest in zip(spatial, odd, strict=True)))]
-    return _pool_depth(_pool(x, 2)) if x.ndim == _VOLUME_RANK else _pool(x, 1)
+    rests = [size % wide for size, wide in zip(spatial, windows, strict=True)]
+    if any(rests) and ceil_mode:
+        missing = [(0, -size % wide) for size, wide in zip(spatial, windows, strict=True)]
+        x = jnp.pad(x, [(0, 0), *missing, (0, 0)], constant_values=-math.inf)
+    elif any(rests):
+        x = x[(slice(None), *(slice(size - rest) for size, rest in zip(spatial, rests, strict=True)))]
+    return (
+        _pool_depth(_pool(x, (1, *windows[1:])), windows[0]) if x.ndim == _VOLUME_RANK else _pool(x, windows)
+    )
 
 
-def _pool_depth(x: jax.Array) -> jax.Array:
+def _pool_depth(x: jax.Array, window: int) -> jax.Array:
     """Pools the first spatial axis, which may be split over devices and stays so at every size."""
-    first, second = (polyphase.component(x, 1, 2, offset) for offset in (0, 1))
-    return jnp.where((first >= second) | jnp.isnan(first), first, second)
+    maximum = polyphase.component(x, 1, window, 0)
+    for offset in range(1, window):
+        part = polyphase.component(x, 1, window, offset)
+        maximum = jnp.where((maximum >= part) | jnp.isnan(maximum), maximum, part)
+    return maximum
 
 
-def _windows(x: jax.Array, num_leading: int) -> jax.Array:
-    """Splits the even sizes after the leading axes: (*leading, size / 2, 2, size / 2, 2, ..., channels)."""
-    halves = [part for size in x.shape[num_leading:-1] for part in (size // 2, 2)]
-    return x.reshape(*x.shape[:num_leading], *halves, x.shape[-1])
+def _windows(x: jax.Array, windows: Sequence[int]) -> jax.Array:
+    """Splits the spatial axes: (batch, size / window, window, ..., channels)."""
+    parts = [part for size, wide in zip(x.shape[1:-1], windows, strict=True) for part in (size // wide, wide)]
+    return x.reshape(x.shape[0], *parts, x.shape[-1])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
-def _pool(x: jax.Array, num_leading: int) -> jax.Array:
-    """Pools the axes between the leading ones and the channels, all of even size."""
-    windows = _windows(x, num_leading)
-    return windows.max(axis=tuple(range(num_leading + 1, windows.ndim - 1, 2)))
+def _pool(x: jax.Array, windows: tuple[int, ...]) -> jax.Array:
+    """Pools the spatial axes, whose sizes are multiples of the windows."""
+    split = _windows(x, windows)
+    return split.max(axis=tuple(range(2, split.ndim - 1, 2)))
 
 
-def _forward(x: jax.Array, num_leading: int) -> tuple:
-    maximum = _pool(x, num_leading)
+def _forward(x: jax.Array, windows: tuple[int, ...]) -> tuple:
+    maximum = _pool(x, windows)
     return maximum, (x, maximum)
 
 
-def _backward(num_leading: int, residuals: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple:
+def _backward(windows: tuple[int, ...], residuals: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple:
     x, maximum = residuals
-    windows, num_pooled = _windows(x, num_leading), x.ndim - 1 - num_leading
+    split, num_axes = _windows(x, windows), len(windows)
     taken = jnp.zeros(maximum.shape, bool)
     parts = []
-    for offsets in itertools.product((0, 1), repeat=num_pooled):
-        inside = (item for offset in offsets for item in (slice(None), offset))
-        part = windows[(*(slice(None),) * num_leading, *inside)]
+    for offsets in itertools.product(*map(range, windows)):
+        part = split[(slice(None), *(item for offset in offsets for item in (slice(None), offset)))]
         first = (part == maximum) & ~taken
         taken |= first
         parts.append(jnp.where(first, gradient, jnp.zeros_like(gradient)))
-    stacked = jnp.stack(parts, axis=-2).reshape(*maximum.shape[:-1], *(2,) * num_pooled, x.shape[-1])
-    leading = range(num_leading)
-    order = [axis + move for axis in range(num_leading, x.ndim - 1) for move in (0, num_pooled)]
-    return (stacked.transpose(*leading, *order, stacked.ndim - 1).reshape(x.shape),)
+    stacked = jnp.stack(parts, axis=-2).reshape(*maximum.shape[:-1], *windows, x.shape[-1])
+    order = [axis + move for axis in range(1, 1 + num_axes) for move in (0, num_axes)]
+    return (stacked.transpose(0, *order, stacked.ndim - 1).reshape(x.shape),)
 
 
 _pool.defvjp(_forward, _backward)

@@ -38,24 +38,24 @@ def torch_reference(x, kernel, *, stride):
     """Transposed convolution as PyTorch defines it, padding and output padding as small as possible."""
     num_spatial = x.ndim - 2
     pads = []
-    for size in kernel.shape[:num_spatial]:
-        padding, output_padding = -((stride - size) // 2), (size - stride) % 2
+    strides = (stride,) * num_spatial if isinstance(stride, int) else stride
+    for size, step in zip(kernel.shape[:num_spatial], strides, strict=True):
+        padding, output_padding = -((step - size) // 2), (size - step) % 2
         pads.append((size - 1 - padding, size - 1 - padding + output_padding))
     return lax.conv_general_dilated(
         x,
         kernel,
         (1,) * num_spatial,
         pads,
-        lhs_dilation=(stride,) * num_spatial,
+        lhs_dilation=strides,
         dimension_numbers=layout(num_spatial),
     )
 
 
 def lax_reference(x, kernel, *, stride):
     num_spatial = x.ndim - 2
-    return lax.conv_transpose(
-        x, kernel, (stride,) * num_spatial, "SAME", dimension_numbers=layout(num_spatial)
-    )
+    strides = (stride,) * num_spatial if isinstance(stride, int) else stride
+    return lax.conv_transpose(x, kernel, strides, "SAME", dimension_numbers=layout(num_spatial))
 
 
 @pytest.mark.parametrize("padding", ["SAME", "TORCH"])
@@ -71,6 +71,7 @@ def lax_reference(x, kernel, *, stride):
         ((2, 3), (3, 3), 3),
         ((3, 4, 5), (2, 2, 2), 2),
         ((3, 2, 5), (3, 3, 3), 2),
+        ((3, 2, 5), (1, 2, 3), (1, 2, 2)),
     ],
 )
 def test_transposed_convolution_equals_the_dilated_one(spatial, window, stride, padding):
@@ -105,18 +106,31 @@ def test_transposed_convolution_by_scipy():
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("spatial", [(5,), (4, 3), (3, 2, 5), (1, 1)])
-def test_upsampled_convolution_equals_repeating_first(spatial):
+@pytest.mark.parametrize(
+    ("spatial", "window", "factor"),
+    [
+        ((5,), (3,), 2),
+        ((4, 3), (3, 3), 2),
+        ((4, 3), (2, 4), 2),
+        ((3, 2, 5), (3, 3, 3), 2),
+        ((3, 2, 5), (3, 2, 3), (1, 2, 3)),
+        ((1, 1), (3, 3), 2),
+    ],
+)
+def test_upsampled_convolution_equals_repeating_first(spatial, window, factor):
+    factors = (factor,) * len(spatial) if isinstance(factor, int) else factor
+
     def reference(x, kernel):
-        for axis in range(1, 1 + len(spatial)):
-            x = jnp.repeat(x, 2, axis)
+        for axis, times in enumerate(factors, start=1):
+            x = jnp.repeat(x, times, axis)
         strides = (1,) * len(spatial)
         return lax.conv_general_dilated(x, kernel, strides, "SAME", dimension_numbers=layout(len(spatial)))
 
-    x, kernel = sample((2, *spatial, 3)), sample((*(3,) * len(spatial), 3, 2), 1)
-    assert_same_values_and_gradients(convolution.upsample_conv, reference, x, kernel, rtol=1e-6)
+    ours = functools.partial(convolution.upsample_conv, factor=factor)
+    x, kernel = sample((2, *spatial, 3)), sample((*window, 3, 2), 1)
+    assert_same_values_and_gradients(ours, reference, x, kernel, rtol=1e-6)
     x, kernel = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
-    assert_same_values_and_gradients(convolution.upsample_conv, reference, x, kernel, rtol=2**-6)
+    assert_same_values_and_gradients(ours, reference, x, kernel, rtol=2**-6)
 
 
 @pytest.mark.parametrize(("spatial", "block"), [((3,), 3), ((3, 2), 2), ((3, 1, 2), 2)])
@@ -145,8 +159,6 @@ def test_refusals():
         convolution.conv_transpose(x, sample((2, 2, 2)))
     with pytest.raises(ValueError, match="stride 3"):
         convolution.conv_transpose(x, sample((2, 2, 2, 2)), stride=3)
-    with pytest.raises(ValueError, match="odd"):
-        convolution.upsample_conv(x, sample((2, 3, 2, 2)))
     with pytest.raises(ValueError, match="2 channels"):
         convolution.depth_to_space(x)
     with pytest.raises(ValueError, match="multiples of 3"):

@@ -94,3 +94,24 @@ def test_doubling_or_one_less_needs_no_gather():
 def test_refuses_shapes_that_do_not_fit(new):
     with pytest.raises(ValueError, match="shape"):
         resize_linear(jnp.zeros((1, 2, 2, 1)), new)
+
+
+@pytest.mark.parametrize(
+    ("spatial", "factor"),
+    [((5,), 2), ((3, 4), 3), ((3, 2, 5), 2), ((3, 2, 5), (1, 2, 2)), ((3, 2, 5), (3, 1, 2))],
+)
+def test_nearest_neighbours_are_repetitions_with_gradients(spatial, factor):
+    x = jnp.asarray(sample((2, *spatial, 3)))
+    wanted = x
+    factors = (factor,) * len(spatial) if isinstance(factor, int) else factor
+    for axis, times in enumerate(factors, start=1):
+        wanted = jnp.repeat(wanted, times, axis)
+    y, vjp = jax.vjp(lambda x: interpolation.upsample_nearest(x, factor), x)
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_allclose(vjp(y)[0], np.prod(factors) * x, rtol=1e-6)
+    assert interpolation.upsample_nearest(x > 0, factor).dtype == bool
+
+
+def test_nearest_neighbours_refuse_factors_that_do_not_fit():
+    with pytest.raises(ValueError, match="factor"):
+        interpolation.upsample_nearest(jnp.zeros((1, 2, 2, 1)), (2, 2, 2))

@@ -7,20 +7,22 @@ import pytest
 from jaxmed.ops import pooling
 
 
-def reference(x, ceil_mode):
-    padding = [(0, size % 2 if ceil_mode else 0) for size in x.shape[1:-1]]
-    twos = (2,) * (x.ndim - 2)
-    return nn.max_pool(x, twos, twos, padding)
+def reference(x, ceil_mode, window):
+    windows = (window,) * (x.ndim - 2) if isinstance(window, int) else window
+    missing = [-size % wide for size, wide in zip(x.shape[1:-1], windows, strict=True)]
+    return nn.max_pool(x, windows, windows, [(0, rest if ceil_mode else 0) for rest in missing])
 
 
-def assert_equals_reduce_window(x, ceil_mode):
+def assert_equals_reduce_window(x, ceil_mode, window=2):
     def values_and_gradient(function):
         y, vjp = jax.vjp(function, x)
         cotangent = np.random.default_rng(1).normal(size=y.shape)
         return y, vjp(jnp.asarray(cotangent, y.dtype))[0]
 
-    ours = jax.jit(lambda: values_and_gradient(lambda x: pooling.max_pool(x, ceil_mode=ceil_mode)))()
-    theirs = jax.jit(lambda: values_and_gradient(lambda x: reference(x, ceil_mode)))()
+    ours = jax.jit(
+        lambda: values_and_gradient(lambda x: pooling.max_pool(x, window=window, ceil_mode=ceil_mode))
+    )()
+    theirs = jax.jit(lambda: values_and_gradient(lambda x: reference(x, ceil_mode, window)))()
     for mine, wanted in zip(ours, theirs, strict=True):
         assert mine.dtype == wanted.dtype == x.dtype
         np.testing.assert_array_equal(np.asarray(mine, np.float32), np.asarray(wanted, np.float32))
@@ -32,6 +34,15 @@ def test_equals_reduce_window_with_ties(shape, ceil_mode):
     # Four values only, so that most windows hold their maximum more than once.
     x = jnp.asarray(np.random.default_rng(0).integers(0, 4, shape), jnp.float32)
     assert_equals_reduce_window(x, ceil_mode)
+
+
+@pytest.mark.parametrize(
+    ("shape", "window"), [((2, 7, 8, 3), 3), ((1, 6, 5, 4, 2), (1, 2, 2)), ((1, 7, 5, 4, 2), (3, 2, 1))]
+)
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_other_windows_equal_reduce_window_with_ties(shape, window, ceil_mode):
+    x = jnp.asarray(np.random.default_rng(0).integers(0, 4, shape), jnp.float32)
+    assert_equals_reduce_window(x, ceil_mode, window)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
@@ -74,3 +85,8 @@ def test_reverse_mode_has_second_derivatives_and_forward_mode_has_none():
 def test_refuses_shapes_without_a_window(shape):
     with pytest.raises(ValueError, match="spatial"):
         pooling.max_pool(jnp.zeros(shape))
+
+
+def test_refuses_windows_of_other_ranks():
+    with pytest.raises(ValueError, match="window"):
+        pooling.max_pool(jnp.zeros((1, 4, 4, 1)), window=(2, 2, 2))

@@ -1,0 +1,261 @@
+"""Layers of networks on the library's operators, with the parameters of their flax.linen namesakes.
+
+Names, shapes and initial values of parameters are those of `nn.Conv`, `nn.ConvTranspose`, `nn.BatchNorm` and
+`nn.GroupNorm`, so that checkpoints do not tell them apart. A window or stride that is one number holds for
+every spatial axis, so that one definition of a network serves images and volumes.
+
+All layers take `dtype`, the type of computation; parameters are float32. Statistics are computed in float32.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float
+
+from jaxmed.ops import convolution, normalization
+
+UNIFORM_FAN_IN = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""Uniform in +-1 / sqrt(fan_in), PyTorch's default for kernels of convolutions."""
+
+Initializer = Callable[..., Any]
+NormKind = Literal["instance", "batch", "none"]
+
+
+class Conv(nn.Module):
+    """Convolution; see `ops.convolution.conv`.
+
+    Attributes:
+        features: number of output channels.
+        kernel_size: of the window, along all spatial axes or along each.
+        strides: likewise.
+        padding: "SAME", "VALID", a number of zeros on each side (as PyTorch), or (before, behind) per axis.
+        kernel_dilation: distance of the window's taps, likewise.
+        feature_group_count: groups of channels that do not mix.
+        use_bias: whether a bias is added.
+        dtype: of the computation.
+        kernel_init: draws the kernel (*window, in / groups, out).
+        bias_init: draws the bias.
+    """
+
+    features: int
+    kernel_size: int | Sequence[int] = 3
+    strides: int | Sequence[int] = 1
+    padding: Literal["SAME", "VALID"] | int | Sequence[tuple[int, int]] = "SAME"
+    kernel_dilation: int | Sequence[int] = 1
+    feature_group_count: int = 1
+    use_bias: bool = True
+    dtype: DTypeLike = jnp.float32
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch *spatial channels"]
+    ) -> Float[Array, "batch *out_spatial features"]:
+        """Convolves `x`, (batch, *spatial, channels)."""
+        window = _window(self.kernel_size, x)
+        shape = (*window, x.shape[-1] // self.feature_group_count, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        y = convolution.conv(
+            x.astype(self.dtype),
+            jnp.asarray(kernel, self.dtype),
+            stride=self.strides,
+            padding=self.padding,
+            dilation=self.kernel_dilation,
+            num_groups=self.feature_group_count,
+        )
+        return _add_bias(self, y) if self.use_bias else y
+
+
+class ConvTranspose(nn.Module):
+    """Transposed convolution to `strides` times the size; see `ops.convolution.conv_transpose`.
+
+    Attributes:
+        features: number of output channels.
+        kernel_size: of the window, along all spatial axes or along each, not below the strides.
+        strides: likewise.
+        padding: "SAME" as flax, or "TORCH".
+        use_bias: whether a bias is added.
+        dtype: of the computation.
+        kernel_init: draws the kernel (*window, in, out).
+        bias_init: draws the bias.
+    """
+
+    features: int
+    kernel_size: int | Sequence[int] = 2
+    strides: int | Sequence[int] = 2
+    padding: Literal["SAME", "TORCH"] = "SAME"
+    use_bias: bool = True
+    dtype: DTypeLike = jnp.float32
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch *spatial channels"]
+    ) -> Float[Array, "batch *upsampled features"]:
+        """Up-samples `x`, (batch, *spatial, channels)."""
+        shape = (*_window(self.kernel_size, x), x.shape[-1], self.features)
+        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape, jnp.float32), self.dtype)
+        x = x.astype(self.dtype)
+        y = convolution.conv_transpose(x, kernel, stride=self.strides, padding=self.padding)
+        return _add_bias(self, y) if self.use_bias else y
+
+
+class UpsampleConv(nn.Module):
+    """Nearest-neighbour up-sampling, then a convolution, in one; see `ops.convolution.upsample_conv`.
+
+    Attributes:
+        features: number of output channels.
+        kernel_size: of the window, along all spatial axes or along each.
+        factor: of the up-sampling, likewise.
+        use_bias: whether a bias is added.
+        dtype: of the computation.
+        kernel_init: draws the kernel (*window, in, out).
+        bias_init: draws the bias.
+    """
+
+    features: int
+    kernel_size: int | Sequence[int] = 3
+    factor: int | Sequence[int] = 2
+    use_bias: bool = True
+    dtype: DTypeLike = jnp.float32
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch *spatial channels"]
+    ) -> Float[Array, "batch *upsampled features"]:
+        """Up-samples `x`, (batch, *spatial, channels)."""
+        shape = (*_window(self.kernel_size, x), x.shape[-1], self.features)
+        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape, jnp.float32), self.dtype)
+        y = convolution.upsample_conv(x.astype(self.dtype), kernel, factor=self.factor)
+        return _add_bias(self, y) if self.use_bias else y
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation with running statistics (collection `batch_stats`: mean and biased variance).
+
+    Reference: Ioffe and Szegedy, Batch Normalization, algorithm 1.
+
+    Attributes:
+        momentum: share of the running statistics that a step keeps.
+        epsilon: added to the variance.
+        dtype: of the result.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch *spatial channels"], *, train: bool) -> Float[Array, "..."]:
+        """Normalises `x`, (batch, *spatial, channels), by its own statistics or by the running ones."""
+        width = x.shape[-1]
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, width, jnp.float32)
+        running_variance = self.variable("batch_stats", "var", jnp.ones, width, jnp.float32)
+        if train:
+            mean, variance = normalization.moments(x, range(x.ndim - 1))
+            if not self.is_initializing():
+                keep = self.momentum
+                running_mean.value = keep * running_mean.value + (1 - keep) * mean.reshape(width)
+                running_variance.value = keep * running_variance.value + (1 - keep) * variance.reshape(width)
+        else:
+            shape = (1,) * (x.ndim - 1) + (width,)
+            mean, variance = (
+                jnp.asarray(running.value).reshape(shape) for running in (running_mean, running_variance)
+            )
+        y = normalization.standardize(x, mean, variance, epsilon=self.epsilon)
+        return _scale_and_shift(self, y).astype(self.dtype)
+
+
+class GroupNorm(nn.Module):
+    """Group normalisation; see `ops.normalization.group_norm`.
+
+    Attributes:
+        num_groups: of adjacent channels; None makes each channel its own: instance normalisation.
+        epsilon: added to the variance.
+        affine: whether channels are scaled and shifted by learned numbers.
+        dtype: of the result.
+    """
+
+    num_groups: int | None = None
+    epsilon: float = 1e-5
+    affine: bool = True
+    dtype: DTypeLike = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch *spatial channels"]:
+        """Normalises `x`, (batch, *spatial, channels)."""
+        if self.num_groups is None:
+            y = normalization.instance_norm(x, epsilon=self.epsilon)
+        else:
+            y = normalization.group_norm(x, self.num_groups, epsilon=self.epsilon)
+        return (_scale_and_shift(self, y) if self.affine else y).astype(self.dtype)
+
+
+class PReLU(nn.Module):
+    """Leaky ReLU with one learned slope for all channels, 1/4 at first, as PyTorch's.
+
+    Reference: He et al., Delving Deep into Rectifiers, equation 1 (the channel-shared variant).
+    """
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Applies it to each element."""
+        slope = self.param("negative_slope", nn.initializers.constant(0.25), (), jnp.float32)
+        return jnp.where(x >= 0, x, jnp.asarray(slope, x.dtype) * x)
+
+
+def normalize(
+    x: Float[Array, "batch *spatial channels"],
+    kind: NormKind,
+    *,
+    train: bool,
+    name: str,
+    dtype: DTypeLike = jnp.float32,
+) -> Float[Array, "batch *spatial channels"]:
+    """Normalises inside a compact module, in the way that a field of the network names.
+
+    Args:
+        x: (batch, *spatial, channels).
+        kind: "instance", "batch", or "none", which returns `x`.
+        train: whether batch normalisation uses and tracks the statistics of the batch.
+        name: of the layer.
+        dtype: of the result.
+
+    Returns:
+        As `x`.
+
+    Raises:
+        ValueError: for another kind.
+    """
+    if kind == "batch":
+        return BatchNorm(dtype=dtype, name=name)(x, train=train)
+    if kind == "instance":
+        return GroupNorm(dtype=dtype, name=name)(x)
+    if kind == "none":
+        return x
+    raise ValueError(f"norm: '{kind}'; known: instance, batch, none")
+
+
+def _window(size: int | Sequence[int], x: jax.Array) -> tuple[int, ...]:
+    return (size,) * (x.ndim - 2) if isinstance(size, int) else tuple(size)
+
+
+def _add_bias(layer: Any, y: jax.Array) -> jax.Array:
+    bias = layer.param("bias", layer.bias_init, y.shape[-1:], jnp.float32)
+    return y + jnp.broadcast_to(jnp.asarray(bias, y.dtype), y.shape)
+
+
+def _scale_and_shift(layer: nn.Module, y: jax.Array) -> jax.Array:
+    scale, bias = (
+        jnp.broadcast_to(jnp.asarray(layer.param(name, start, y.shape[-1:], jnp.float32), y.dtype), y.shape)
+        for name, start in (("scale", nn.initializers.ones), ("bias", nn.initializers.zeros))
+    )
+    return y * scale + bias
