@@ -62,6 +62,7 @@ def bench(paper: str, preset: str, config: Config, options: BenchOptions) -> int
             mesh=mesh,
             mode=options.compile,
             num_steps=options.steps,
+            steps_per_dispatch=options.steps_per_dispatch,
             kind=_kind(options.peak_dtype),
             trace_folder=folder,
         )
@@ -104,6 +105,7 @@ def _describe(name: runs.RunName, options: BenchOptions) -> dict[str, Any]:
         "config": configs.to_json(name.config),
         "seed": name.seed,
         "compile": options.compile,
+        "steps_per_dispatch": options.steps_per_dispatch,
         "deterministic": options.deterministic,
         "num_processes": jax.process_count(),
         "platform": device.platform,

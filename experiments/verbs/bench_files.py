@@ -45,6 +45,7 @@ _FACTS = (
     "mesh",
     "num_processes",
     "compile",
+    "steps_per_dispatch",
     "deterministic",
     "num_steps",
     "peak_dtype",

@@ -55,6 +55,10 @@ class RunOptions:
     compile: Literal["jit", "pmap"] = "jit"
     """One program for the whole mesh, or one per device."""
 
+    steps_per_dispatch: int = 1
+    """Steps that the devices do at a call; more than one where a step is so short that the host's work shows.
+    The results are the same."""
+
     deterministic: bool = False
     """Compute the same bits every time: on GPUs at some cost, on CPUs whatever the number of cores."""
 

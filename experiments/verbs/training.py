@@ -100,6 +100,7 @@ def train(task: Task, options: RunOptions, mesh: Mesh, preemption: Preemption) -
             observers=_observers(task, options, checkpoints, first_step, stack),
             should_stop=preemption,
             skipped=guard.SkippedSteps(options.faults.max_skipped, note=_name_examples(journal, task)),
+            steps_per_dispatch=options.steps_per_dispatch,
         )
         last_step = int(state.step)
         checkpoints.save(last_step, state)
@@ -140,7 +141,7 @@ def start_anew(
         return algorithm.init(key, batch)
 
     def start() -> Any:
-        zeros = {name: np.zeros(shape.shape, shape.dtype) for name, shape in examples.items()}
+        zeros = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), dict(examples))
         return jax.jit(init, out_shardings=meshes.replicated(mesh))(zeros)
 
     return start, jax.eval_shape(init, dict(examples))

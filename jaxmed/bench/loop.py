@@ -79,25 +79,34 @@ def time_loop(
     mode: fit.CompileMode = "jit",
     num_steps: int = 30,
     num_warmup: int = 3,
+    steps_per_dispatch: int = 1,
 ) -> tuple[Any, LoopTimings]:
     """Times the steps of `fit.fit`. Nothing is observed but the time, nothing logged or saved.
 
     Args:
         algorithm: what is trained.
         state: where to start; consumed.
-        batches: this process's training batches, `num_warmup + num_steps + 1` of which are taken.
+        batches: this process's training batches, `num_warmup + num_steps + 1` of which are taken, or more
+            to make whole dispatches.
         key: of the steps.
         mesh: devices.
         mode: as in `fit.fit`.
         num_steps: steps that are timed.
         num_warmup: steps before that, at least 1.
+        steps_per_dispatch: as in `fit.fit`; the times are then means over the steps of a dispatch.
 
     Returns:
         The state after all steps, and the times.
     """
     waits: list[float] = []
     observed: list[float] = []
-    total = num_warmup + num_steps + 1
+    num_warmup, num_steps = (-(-number // steps_per_dispatch) for number in (num_warmup, num_steps))
+    total = (num_warmup + num_steps + 1) * steps_per_dispatch
+
+    def observe(step, state, metrics):
+        if state is not None:
+            observed.append(time.perf_counter())
+
     state = fit.fit(
         algorithm,
         state,
@@ -106,13 +115,16 @@ def time_loop(
         num_steps=int(state.step) + total,
         mesh=mesh,
         mode=mode,
-        observers=[lambda step, state, metrics: observed.append(time.perf_counter())],
+        observers=[observe],
         # A batch that comes again and again may lead to NaN in the end, which takes the same time.
         skipped=guard.SkippedSteps(total),
+        steps_per_dispatch=steps_per_dispatch,
     )
+    intervals = np.diff(observed) / steps_per_dispatch
+    waits_by_dispatch = np.array(waits).reshape(-1, steps_per_dispatch).mean(axis=1)
     # The loop fetches a batch before the first step, and between the call of each step but the last one and
     # its observers; so the k-th interval (from 0) holds the wait number k + 2, and the last interval none.
-    return state, LoopTimings(np.diff(observed)[num_warmup - 1 : -1], np.array(waits[num_warmup + 1 :]))
+    return state, LoopTimings(intervals[num_warmup - 1 : -1], waits_by_dispatch[num_warmup + 1 :])
 
 
 def _timed(batches: Iterator[Any], waits: list[float]) -> Iterator[Any]:

@@ -20,6 +20,7 @@ from jaxmed.bench.loop import LoopTimes
 from jaxmed.bench.step import StepTimes
 from jaxmed.train import fit
 from jaxmed.train import mesh as meshes
+from jaxmed.train.resident import Resident
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def measure(
     mode: fit.CompileMode = "jit",
     num_steps: int = 30,
     num_warmup: int = 3,
+    steps_per_dispatch: int = 1,
     kind: Kind | None = None,
     trace_folder: Path | None = None,
 ) -> Measurement:
@@ -83,6 +85,7 @@ def measure(
         mode: as in `fit.compile_step`.
         num_steps: steps that are timed, once alone and twice in the loop.
         num_warmup: steps before each of those, at least 1.
+        steps_per_dispatch: as in `fit.fit`, for the loop; the step alone is always a single one.
         kind: of the matrix products that make the ceiling; that with most arithmetic in the step by default.
         trace_folder: where to record some steps with the profiler, after all measurements.
 
@@ -97,7 +100,14 @@ def measure(
             lambda: fit.compile_step(algorithm, mesh, mode), (state, batch, key), cache
         )
         half = {"num_steps": -(-num_steps // 2), "num_warmup": num_warmup}
-        whole = {"key": key, "mesh": mesh, "mode": mode, "num_steps": num_steps, "num_warmup": num_warmup}
+        whole = {
+            "key": key,
+            "mesh": mesh,
+            "mode": mode,
+            "num_steps": num_steps,
+            "num_warmup": num_warmup,
+            "steps_per_dispatch": steps_per_dispatch,
+        }
         # The steps alone on both sides of the loop: a machine that grows slower does so for both.
         state, before = step.time_step(compiled, state, batch, key, **half)
         state, at_hand = loop.time_loop(algorithm, state, itertools.repeat(first), **whole)
@@ -111,7 +121,8 @@ def measure(
     kind = kind or arithmetic.count_matrix_arithmetic(traced.jaxpr).main_kind
     limits = ceilings.measure_ceilings(kind, mesh.local_devices)
     times = before.and_later(after).summary()
-    batch_size = len(next(iter(first.values()))) * jax.process_count()
+    local = next(leaf for leaf in first.values() if not isinstance(leaf, Resident))
+    batch_size = len(local) * jax.process_count()
     return Measurement(
         batch_size=batch_size,
         num_devices=mesh.size,

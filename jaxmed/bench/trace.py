@@ -35,11 +35,12 @@ def write_trace(
         mesh: devices.
         num_steps: how many steps.
     """
-    batch = meshes.put_batch(next(batches), mesh)
+    send = meshes.Sender(mesh)
+    batch = send([next(batches)], stack=False)
     with jax.profiler.trace(str(folder), create_perfetto_trace=True):
         for number in range(num_steps):
             with jax.profiler.StepTraceAnnotation(_NAME, step_num=number):
                 state, metrics = step(state, batch, key)
-                batch = meshes.put_batch(next(batches), mesh)
+                batch = send([next(batches)], stack=False)
                 jax.block_until_ready(metrics)
         jax.block_until_ready(state)

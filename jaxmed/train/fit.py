@@ -9,17 +9,20 @@ import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
 from jaxmed.ops import collectives
-from jaxmed.train import guard, memory
+from jaxmed.train import dispatch, guard, memory
 from jaxmed.train import mesh as meshes
-from jaxmed.types import DATA_AXIS, SPACE_AXIS, Batch
+from jaxmed.train.dispatch import Dispatch
+from jaxmed.train.resident import Resident
+from jaxmed.types import DATA_AXIS, SPACE_AXIS, Batch, Leaf
 
 CompileMode = Literal["jit", "pmap"]
 
 Observer = Callable[[int, Any, dict[str, jax.Array]], None]
 """Called as `observer(step, state, metrics)` after the step that led to `state.step == step`; the state is
-valid only during the call, since the next step overwrites it."""
+valid only during the call, since the next step overwrites it. Where several steps are dispatched together,
+all but the last of them have no state of their own: it is None for those."""
 
-_STEPS_IN_FLIGHT = 2
+_DISPATCHES_IN_FLIGHT = 2
 
 
 class Algorithm(NamedTuple):
@@ -56,6 +59,36 @@ def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callabl
     Raises:
         ValueError: for an unknown mode, or "pmap" with a space axis larger than 1.
     """
+    return _compile(_whole_step(algorithm, mesh, mode), mesh)
+
+
+def compile_steps(algorithm: Algorithm, mesh: Mesh, mode: str, num_steps: int) -> Callable:
+    """Turns several steps of an algorithm into one function on the mesh that donates the state.
+
+    Args:
+        algorithm: whose step.
+        mesh: devices, with the axes data and space.
+        mode: as in `compile_step`.
+        num_steps: how many.
+
+    Returns:
+        `(state, batches, key, first_step) -> (state, metrics)`, jitted: `batches` from
+        `meshes.put_batches`, `key` the run's, and the metrics of each step in a tuple.
+
+    Raises:
+        ValueError: as in `compile_step`.
+    """
+    platform = mesh.devices.flat[0].platform
+    return _compile(
+        dispatch.scan_steps(_whole_step(algorithm, mesh, mode), num_steps, platform=platform), mesh
+    )
+
+
+def _compile(function: Callable, mesh: Mesh) -> Callable:
+    return jax.jit(function, donate_argnums=0, out_shardings=meshes.replicated(mesh))
+
+
+def _whole_step(algorithm: Algorithm, mesh: Mesh, mode: str) -> Callable:
     if mode == "jit":
         step = algorithm.step
     elif mode == "pmap":
@@ -68,11 +101,7 @@ def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callabl
     else:
         raise ValueError(f"unknown compile mode '{mode}'; known: jit, pmap")
     guarded = guard.keep_finite(step)
-
-    def whole_step(state, batch, key):
-        return guarded(state, meshes.crop_padding(batch), key)
-
-    return jax.jit(whole_step, donate_argnums=0, out_shardings=meshes.replicated(mesh))
+    return lambda state, batch, key: guarded(state, meshes.crop_padding(batch), key)
 
 
 def _per_device(step: Callable, mesh: Mesh) -> Callable:
@@ -80,18 +109,26 @@ def _per_device(step: Callable, mesh: Mesh) -> Callable:
         state, metrics = step(state, batch, key)
         return state, collectives.mean_over_devices(metrics)
 
-    # Replication is not checked: with the check, gradients of replicated parameters would be summed
-    # over devices behind update_net's back.
     whole, by_example = PartitionSpec(), PartitionSpec(DATA_AXIS)
-    return jax.shard_map(
-        local_step, mesh=mesh, in_specs=(whole, by_example, whole), out_specs=whole, check_vma=False
-    )
+
+    def all_steps(state, batch, key):
+        parts = {
+            name: leaf.partition if isinstance(leaf, Resident) else by_example for name, leaf in batch.items()
+        }
+        # Replication is not checked: with the check, gradients of replicated parameters would be summed
+        # over devices behind update_net's back.
+        mapped = jax.shard_map(
+            local_step, mesh=mesh, in_specs=(whole, parts, whole), out_specs=whole, check_vma=False
+        )
+        return mapped(state, batch, key)
+
+    return all_steps
 
 
 def fit(
     algorithm: Algorithm,
     state: Any,
-    batches: Iterator[Mapping[str, np.ndarray]],
+    batches: Iterator[Mapping[str, Leaf]],
     *,
     key: jax.Array,
     num_steps: int,
@@ -101,12 +138,16 @@ def fit(
     observers: Sequence[Observer] = (),
     should_stop: Callable[[int], bool] | None = None,
     skipped: guard.SkippedSteps | None = None,
+    steps_per_dispatch: int = 1,
 ) -> Any:
     """Trains from `state.step` up to `num_steps`.
 
     The step with number i uses the key `fold_in(key, i)`, so that a run cut anywhere and resumed from
-    its state and its place in the data gives the same arrays. While the devices work on a step, the next
-    batch is loaded and sent. A step that leads to NaN or infinity counts, but leaves the state as it was.
+    its state and its place in the data gives the same arrays. A step that leads to NaN or infinity counts,
+    but leaves the state as it was.
+
+    The host runs ahead of the devices: while they work on one dispatch, the next two are waiting with their
+    batches, and the batch of the third is loaded and sent; not more, since batches take up memory there.
 
     Args:
         algorithm: the training method.
@@ -118,9 +159,13 @@ def fit(
         mode: see `compile_step`.
         refresh_every: steps between calls of `algorithm.refresh`.
         observers: called after every step.
-        should_stop: asked with the number of each step after it; training ends early where it says so. All
-            processes must get the same answers.
+        should_stop: asked after every dispatch with the number of its last step; training ends early where
+            it says so. All processes must get the same answers.
         skipped: says how many steps in a row may lead to NaN or infinity; 10 by default.
+        steps_per_dispatch: how many steps the devices do at a call. More than one spares the host's time
+            where a step takes less than a few milliseconds, and gives the same state and metrics; their
+            batches lie on the devices together. No dispatch goes beyond `num_steps` or a call of
+            `algorithm.refresh`; what is left over up to there runs step by step.
 
     Returns:
         The state after `num_steps` steps, or where `should_stop` ended it; replicated on the mesh.
@@ -128,29 +173,66 @@ def fit(
     Raises:
         NonFiniteError: if too many steps in a row lead to NaN or infinity.
         OutOfMemoryError: if a device has too little memory for the step.
+        ValueError: if `steps_per_dispatch` is less than 1.
     """
-    first_step = int(state.step)
+    pauses = refresh_every if algorithm.refresh else None
+    planned = dispatch.plan(int(state.step), num_steps, steps_per_dispatch, pauses)
     state, key = meshes.replicate((state, key), mesh)
-    if first_step >= num_steps:
+    now = next(planned, None)
+    if now is None:
         return state
-    step_fn = compile_step(algorithm, mesh, mode)
+    programs = _Programs(algorithm, mesh, mode, key)
     skipped = skipped or guard.SkippedSteps()
-    in_flight: deque[tuple[int, jax.Array]] = deque()
-    batch = meshes.put_batch(next(batches), mesh)
-    with memory.explain_exhaustion(step_fn, state, batch, key):
-        for step in range(first_step, num_steps):
-            if algorithm.refresh and step % refresh_every == 0:
+    in_flight: deque[dict[int, jax.Array]] = deque()
+    inputs = programs.load(now, batches)
+    with memory.explain_exhaustion(programs.program(now), state, *inputs):
+        while now is not None:
+            if algorithm.refresh and now.first % refresh_every == 0:
                 state = meshes.replicate(algorithm.refresh(state), mesh)
-            state, metrics = step_fn(state, batch, jax.random.fold_in(key, step))
-            in_flight.append((step + 1, metrics.pop(guard.FINITE)))
-            stop = step + 1 == num_steps or (should_stop is not None and should_stop(step + 1))
-            if not stop:
-                batch = meshes.put_batch(next(batches), mesh)
-            for observe in observers:
-                observe(step + 1, state, metrics)
+            state, metrics = programs.run(now, state, inputs)
+            in_flight.append({step: one.pop(guard.FINITE) for step, one in metrics.items()})
+            then = next(planned, None)
+            if then is not None and should_stop is not None and should_stop(now.last):
+                then = None
+            if then is not None:
+                inputs = programs.load(then, batches)
+            for step, one in metrics.items():
+                for observe in observers:
+                    observe(step, state if step == now.last else None, one)
             # Unbounded dispatch would pile up batches in device memory.
-            while len(in_flight) > (0 if stop else _STEPS_IN_FLIGHT):
-                skipped.check(*in_flight.popleft())
-            if stop:
-                break
+            while len(in_flight) > (0 if then is None else _DISPATCHES_IN_FLIGHT):
+                for step, finite in in_flight.popleft().items():
+                    skipped.check(step, finite)
+            now = then
     return state
+
+
+class _Programs:
+    """The compiled steps of a run, single and several at a time, and what they are called with."""
+
+    def __init__(self, algorithm: Algorithm, mesh: Mesh, mode: str, key: jax.Array):
+        self._algorithm, self._mesh, self._mode, self._key = algorithm, mesh, mode, key
+        self._programs: dict[int, Callable] = {}
+        self._send = meshes.Sender(mesh)
+
+    def program(self, now: Dispatch) -> Callable:
+        """The function for as many steps."""
+        if now.length not in self._programs:
+            settings = self._algorithm, self._mesh, self._mode
+            is_one = now.length == 1
+            self._programs[now.length] = (
+                compile_step(*settings) if is_one else compile_steps(*settings, now.length)
+            )
+        return self._programs[now.length]
+
+    def load(self, now: Dispatch, batches: Iterator[Mapping[str, Leaf]]) -> tuple:
+        """The arguments after the state: takes the next batches and sends them."""
+        taken = [next(batches) for _ in now.steps]
+        if now.length == 1:
+            return self._send(taken, stack=False), jax.random.fold_in(self._key, now.first)
+        return self._send(taken, stack=True), self._key, np.uint32(now.first)
+
+    def run(self, now: Dispatch, state: Any, inputs: tuple) -> tuple[Any, dict[int, dict[str, jax.Array]]]:
+        """Starts the steps; the metrics come by `state.step` after each."""
+        state, metrics = self.program(now)(state, *inputs)
+        return state, dict(zip(now.steps, metrics if now.length > 1 else (metrics,), strict=True))

@@ -14,20 +14,18 @@ class OutOfMemoryError(MemoryError):
 
 
 @contextlib.contextmanager
-def explain_exhaustion(step_fn: Callable, state: Any, batch: Any, key: jax.Array) -> Iterator[None]:
+def explain_exhaustion(step_fn: Callable, *arguments: Any) -> Iterator[None]:
     """Turns the error of an exhausted device, within the `with` block, into one that helps.
 
     Args:
-        step_fn: the jitted step that runs in the block.
-        state: its state; only shapes and shardings are looked at, now, since the step consumes it.
-        batch: its batch.
-        key: its key.
+        step_fn: the jitted step, or several of them, that runs in the block.
+        *arguments: its arguments; only shapes and shardings are looked at, now, since it consumes the state.
 
     Raises:
         OutOfMemoryError: where JAX raises RESOURCE_EXHAUSTED.
     """
     layout = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), (state, batch, key)
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=getattr(x, "sharding", None)), arguments
     )
     try:
         yield

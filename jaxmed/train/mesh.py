@@ -9,6 +9,8 @@ import numpy as np
 from flax import struct
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from jaxmed.train import resident
+from jaxmed.train.resident import Resident
 from jaxmed.types import DATA_AXIS, SPACE_AXIS, Leaf, PyTree
 
 _VOLUME_RANK = 5  # batch, depth, height, width, channels
@@ -88,11 +90,12 @@ class PaddedVolume:
     depth: int = struct.field(pytree_node=False)
 
 
-def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, Leaf]:
+def put_batch(batch: Mapping[str, Leaf], mesh: Mesh) -> dict[str, Leaf]:
     """Moves this process's part of a batch to its devices.
 
     Args:
-        batch: arrays (local batch, ...), equally many examples in each process.
+        batch: arrays (local batch, ...), equally many examples in each process; a `Resident` goes where it
+            says.
         mesh: where to.
 
     Returns:
@@ -102,23 +105,74 @@ def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh) -> dict[str, Leaf]:
     Raises:
         ValueError: if the examples cannot be split evenly over the mesh axis data.
     """
-    return {name: _put(name, np.asarray(array), mesh) for name, array in batch.items()}
+    return {name: _put(name, leaf, mesh, num_leading=0) for name, leaf in batch.items()}
 
 
-def _put(name: str, array: np.ndarray, mesh: Mesh) -> jax.Array | PaddedVolume:
-    partition = batch_partition(array.ndim)
+def put_batches(batches: Sequence[Mapping[str, Leaf]], mesh: Mesh) -> dict[str, Leaf]:
+    """Moves this process's part of several steps' batches to its devices, in one array for each name.
+
+    Args:
+        batches: as in `put_batch`, alike in names, shapes and dtypes.
+        mesh: where to.
+
+    Returns:
+        As `put_batch`, with a first axis for the steps; a `Resident` is the first step's.
+
+    Raises:
+        ValueError: as in `put_batch`.
+    """
+    first = batches[0]
+    stacked = {
+        name: leaf if isinstance(leaf, Resident) else np.stack([batch[name] for batch in batches])
+        for name, leaf in first.items()
+    }
+    return {name: _put(name, leaf, mesh, num_leading=1) for name, leaf in stacked.items()}
+
+
+class Sender:
+    """Sends batches to a mesh, and what stays there, only once."""
+
+    def __init__(self, mesh: Mesh):
+        """Sends to `mesh`."""
+        self._mesh = mesh
+        self._placed: dict[str, tuple[Leaf, Resident]] = {}
+
+    def __call__(self, batches: Sequence[Mapping[str, Leaf]], *, stack: bool) -> dict[str, Leaf]:
+        """Sends one batch as `put_batch` does or, with `stack`, several as `put_batches` does."""
+        ready = [{name: self._place(name, leaf) for name, leaf in batch.items()} for batch in batches]
+        return put_batches(ready, self._mesh) if stack else put_batch(ready[0], self._mesh)
+
+    def _place(self, name: str, leaf: Leaf) -> Leaf:
+        if not isinstance(leaf, Resident):
+            return leaf
+        array, placed = self._placed.get(name, (None, leaf))
+        if array is not leaf.array or placed.split != leaf.split:
+            self._placed.pop(name, None)  # the devices may have no room for both
+            placed = resident.place(leaf, self._mesh)
+            self._placed[name] = (leaf.array, placed)
+        return placed
+
+
+def _put(name: str, leaf: Leaf, mesh: Mesh, *, num_leading: int) -> Leaf:
+    if isinstance(leaf, Resident):
+        return resident.place(leaf, mesh)
+    array, axis = np.asarray(leaf), num_leading
+    partition = batch_partition(array.ndim - num_leading)
     parts = max(mesh.shape[DATA_AXIS] // jax.process_count(), 1)
-    if array.shape[0] % parts:
+    if array.shape[axis] % parts:
         raise ValueError(
-            f"axis 0 of '{name}' has size {array.shape[0]}, "
+            f"axis {axis} of '{name}' has size {array.shape[axis]}, "
             f"which does not divide over {parts} part(s) of the mesh axis '{DATA_AXIS}'"
         )
-    sharding = NamedSharding(mesh, partition)
-    missing = -array.shape[1] % mesh.shape[SPACE_AXIS] if SPACE_AXIS in partition else 0
+    sharding = NamedSharding(mesh, PartitionSpec(*[None] * num_leading, *partition))
+    depth = array.shape[axis + 1] if SPACE_AXIS in partition else 0
+    missing = -depth % mesh.shape[SPACE_AXIS]
     if not missing:
         return jax.make_array_from_process_local_data(sharding, array)
-    padded = np.pad(array, [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2))
-    return PaddedVolume(jax.make_array_from_process_local_data(sharding, padded), depth=array.shape[1])
+    padding = [(0, 0)] * array.ndim
+    padding[axis + 1] = (0, missing)
+    padded = np.pad(array, padding)
+    return PaddedVolume(jax.make_array_from_process_local_data(sharding, padded), depth=depth)
 
 
 def crop_padding(batch: Mapping[str, Leaf]) -> dict[str, Leaf]:

@@ -134,13 +134,19 @@ class TensorBoard:
 
 
 class SaveCheckpoints:
-    """Saves the state every so many steps and at the last one."""
+    """Saves the state every so many steps and at the last one.
+
+    Where several steps are dispatched together, a save that is due within them happens after the last.
+    """
 
     def __init__(self, checkpoints: Checkpoints, *, every: int, num_steps: int):
         """Saves into `checkpoints` every `every` steps and at `num_steps`."""
         self._checkpoints, self._every, self._num_steps = checkpoints, every, num_steps
+        self._is_due = False
 
     def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
         """Saves when it is due."""
-        if step % self._every == 0 or step == self._num_steps:
+        self._is_due |= step % self._every == 0 or step == self._num_steps
+        if self._is_due and state is not None:
             self._checkpoints.save(step, state)
+            self._is_due = False

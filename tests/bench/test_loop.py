@@ -64,6 +64,17 @@ def test_waiting_for_input_is_found_in_the_intervals_in_which_it_happened():
     assert 0.2 <= timings.waits.max() <= timings.intervals.max()
 
 
+def test_times_are_those_of_a_step_where_several_are_dispatched_together():
+    taken = itertools.count()
+    batches = (BATCH for _ in taken)
+    state, timings = time_loop(batches, num_steps=8, num_warmup=2, steps_per_dispatch=3)
+    assert int(state.step) == next(taken) == 3 * (1 + 3 + 1)
+    assert len(timings.intervals) == len(timings.waits) == 3
+    _, slow = time_loop(slow_batches(0.05), num_steps=9, num_warmup=3, steps_per_dispatch=3)
+    np.testing.assert_allclose(slow.waits, 0.05, rtol=0.5)
+    assert (slow.intervals >= slow.waits).all()
+
+
 def test_slow_pipeline_takes_its_share_of_the_loop():
     _, at_hand = time_loop(itertools.repeat(BATCH), num_steps=10)
     _, slow = time_loop(slow_batches(0.05), num_steps=10)

@@ -13,7 +13,7 @@ from flax import struct
 
 from jaxmed.algorithms.supervised import supervised
 from jaxmed.ops.example_keys import example_keys
-from jaxmed.train import fit, mesh, net
+from jaxmed.train import fit, guard, mesh, net
 
 NUM_EXAMPLES, BATCH_SIZE = 64, 8
 
@@ -202,6 +202,119 @@ def test_per_device_gradient_is_the_mean_of_the_devices_gradients():
     after, _ = train(algorithm, 1, num_devices=4, mode="pmap")
     moved = jax.tree.leaves(before.net.params)[0] - jax.tree.leaves(after.net.params)[0]
     np.testing.assert_allclose(moved[:, 0], batch["image"].mean(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("num_devices", "mode"), [(1, "jit"), (4, "jit"), (4, "pmap")])
+def test_steps_dispatched_together_equal_single_steps_bit_for_bit(algorithm, num_devices, mode):
+    """Resumed at step 2 they come as 2-6, 6-10, 10, 11: groups and what is left over."""
+    straight, seen = train(algorithm, 12, num_devices=num_devices, mode=mode)
+    start, _ = train(algorithm, 2, num_devices=num_devices, mode=mode)
+    together, seen_later = train(
+        algorithm, 12, state=start, num_devices=num_devices, mode=mode, steps_per_dispatch=4
+    )
+    chex.assert_trees_all_equal(straight, together)
+    assert seen[2:] == seen_later
+
+
+def test_observers_see_every_step_and_the_state_after_a_dispatch():
+    algorithm = make_supervised()
+    seen = []
+    fit.fit(
+        algorithm,
+        algorithm.init(jax.random.key(0), next(make_batches())),
+        make_batches(),
+        key=jax.random.key(1),
+        num_steps=7,
+        mesh=mesh.make_mesh(1),
+        steps_per_dispatch=3,
+        observers=[lambda step, state, metrics: seen.append((step, state and int(state.step), *metrics))],
+    )
+    assert seen == [
+        (1, None, "loss"),
+        (2, None, "loss"),
+        (3, 3, "loss"),
+        (4, None, "loss"),
+        (5, None, "loss"),
+        (6, 6, "loss"),
+        (7, 7, "loss"),
+    ]
+
+
+def test_stop_is_asked_for_after_every_dispatch_and_takes_no_further_batch():
+    asked, taken = [], []
+    algorithm = make_supervised()
+    counted = (taken.append(1) or batch for batch in make_batches())
+    state = fit.fit(
+        algorithm,
+        algorithm.init(jax.random.key(0), next(make_batches())),
+        counted,
+        key=jax.random.key(1),
+        num_steps=20,
+        mesh=mesh.make_mesh(1),
+        steps_per_dispatch=3,
+        should_stop=lambda step: asked.append(step) or step >= 6,
+    )
+    assert (asked, int(state.step), len(taken)) == ([3, 6], 6, 6)
+
+
+def test_no_dispatch_goes_beyond_a_refresh():
+    algorithm = make_supervised()
+    calls = []
+
+    def refresh(state):
+        calls.append(int(state.step))
+        return state
+
+    refreshed = algorithm._replace(refresh=refresh)
+    straight, _ = train(refreshed, 11, refresh_every=5)
+    together, seen = train(refreshed, 11, refresh_every=5, steps_per_dispatch=3)
+    assert calls == [0, 5, 10] * 2
+    assert [step for step, _ in seen] == list(range(1, 12))
+    chex.assert_trees_all_equal(straight, together)
+
+
+@pytest.mark.parametrize("mode", ["jit", "pmap"])
+@pytest.mark.parametrize("length", [1, 3])
+def test_the_whole_state_is_donated(mode, length):
+    algorithm = make_supervised(normalise=True)
+    devices = mesh.make_mesh(2)
+    batches = [next(make_batches(step)) for step in range(length)]
+    state, key = mesh.replicate((algorithm.init(jax.random.key(0), batches[0]), jax.random.key(1)), devices)
+    if length == 1:
+        step = fit.compile_step(algorithm, devices, mode)
+        arguments = (mesh.put_batch(batches[0], devices), key)
+    else:
+        step = fit.compile_steps(algorithm, devices, mode, length)
+        arguments = (mesh.put_batches(batches, devices), key, np.uint32(0))
+    memory = step.lower(state, *arguments).compile().memory_analysis()
+    assert memory.alias_size_in_bytes == sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    step(state, *arguments)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state))
+
+
+@pytest.mark.parametrize("length", [1, 2])
+def test_batches_are_sent_before_the_steps_before_them_are_waited_for(length):
+    """The host waits for a dispatch when two more are under way and the batches of the third are there."""
+    events = []
+
+    class Watch(guard.SkippedSteps):
+        def check(self, step, finite):
+            events.append(f"wait {(step - 1) // length + 1}")
+
+    algorithm = make_supervised()
+    batches = (events.append("load") or batch for batch in make_batches())
+    fit.fit(
+        algorithm,
+        algorithm.init(jax.random.key(0), next(make_batches())),
+        batches,
+        key=jax.random.key(1),
+        num_steps=5 * length,
+        mesh=mesh.make_mesh(1),
+        skipped=Watch(),
+        steps_per_dispatch=length,
+    )
+    expected = ["load", "load", "load", "load", "wait 1", "load", "wait 2", "wait 3", "wait 4", "wait 5"]
+    assert events == [event for event in expected for _ in range(length)]
 
 
 def test_refresh_runs_before_the_steps_it_divides():

@@ -72,6 +72,20 @@ def test_bad_step_leaves_the_state_as_it_was(value, devices, mode, caplog, recor
     record_fault(f"7 {value} in one example of a batch", "its step skipped and said, the state unchanged")
 
 
+@pytest.mark.parametrize("mode", ["jit", "pmap"])
+def test_bad_steps_within_a_dispatch_are_left_out_alone(mode):
+    options = {"bad_steps": (1, 3, 6), "devices": 2, "mode": mode}
+    noted = []
+    single, _ = train(9, **options)
+    watch = guard.SkippedSteps(2, note=noted.append)
+    together, seen = train(9, steps_per_dispatch=4, skipped=watch, **options)
+    chex.assert_trees_all_equal(single, together)
+    assert noted == [2, 4, 7]
+    assert [bool(np.isnan(metrics["loss"])) for _, metrics in seen] == [
+        step in (1, 3, 6) for step in range(9)
+    ]
+
+
 def test_good_steps_are_those_of_an_unguarded_step():
     algorithm, key = make_algorithm(), jax.random.key(3)
     batch = next(make_batches())

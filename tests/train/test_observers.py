@@ -41,6 +41,15 @@ def test_checkpoints_are_saved_when_due_and_at_the_end(tmp_path):
     assert int(state["step"]) == 10
 
 
+def test_checkpoints_that_are_due_within_a_dispatch_are_saved_after_it(tmp_path):
+    """Dispatches of 3 steps: due at 4, 8 and 10, saved at 6, 9 and 10."""
+    with Checkpoints(tmp_path, max_to_keep=9) as checkpoints:
+        save = observers.SaveCheckpoints(checkpoints, every=4, num_steps=10)
+        for step in range(1, 11):
+            save(step, {"step": jnp.asarray(step)} if step in (3, 6, 9, 10) else None, {})
+    assert sorted(int(path.name) for path in tmp_path.iterdir() if path.name.isdigit()) == [6, 9, 10]
+
+
 def test_tensorboard_without_its_package_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(observers.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError, match="pip install tensorboardX"):

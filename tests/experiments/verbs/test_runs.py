@@ -68,6 +68,15 @@ def test_steps_may_grow(toy, options, monkeypatch, record_fault):
     )
 
 
+def test_steps_dispatched_together_leave_the_same_run(toy, options):
+    """Cut at step 12 with seven at a time, resumed with three at a time: bits and logs of single steps."""
+    folder = runs.run(name_of(toy), replace(options, steps_per_dispatch=7), num_steps=12)
+    runs.run(name_of(toy), replace(options, steps_per_dispatch=3))
+    whole = runs.run(name_of(toy), replace(options, workdir=options.workdir / "whole"))
+    assert read_metrics(folder) == read_metrics(whole)
+    chex.assert_trees_all_equal(runs.load(whole)[2], runs.load(folder)[2])
+
+
 def test_run_beyond_the_steps_asked_for_is_not_passed_off_as_shorter(toy, options):
     folder = runs.run(name_of(toy), options)
     (folder / "result.json").unlink()
