@@ -25,7 +25,6 @@ from skimage import transform
 from benchmarks import kernel_change_table
 from data_pipelines import preprocess
 from data_pipelines.phantoms import chest_ct, ct_kernels
-from data_pipelines.readers.scan import read_scan
 from experiments.verbs import provenance
 from jaxmed.augment import sinogram
 from jaxmed.train import host
@@ -108,7 +107,10 @@ def load_slices(arguments: argparse.Namespace) -> Iterator[tuple[str, np.ndarray
     yield "phantom chest (draw_scans, seed 0, standard kernel)", volume[0].astype(np.float32)
     root = os.environ.get("JAXMED_TEST_DATA")
     real = [(name, Path(root) / name) for name in REAL_CT] if root else []
-    for name, path in [*real, *((path.name, path) for path in arguments.input)]:
+    files = [*real, *((path.name, path) for path in arguments.input)]
+    if files:
+        from data_pipelines.readers.scan import read_scan  # the phantom must run without the medical readers
+    for name, path in files:
         fitted = preprocess.fit_in_plane(read_scan(path), 1.0, size, -1000.0).image
         yield f"real {name}", np.clip(fitted[len(fitted) // 2], -1000, 3000).astype(np.float32)
 

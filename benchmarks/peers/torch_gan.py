@@ -1,0 +1,201 @@
+"""A step of a Wasserstein GAN of volumes with gradient penalty and path length, in PyTorch.
+
+The networks are those of `jax_gan`, whose modules are called the same.
+"""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.peers import parity, torch_steps
+from benchmarks.peers.work import Probe, Run
+
+SLOPE = 0.2
+PENALTY_WEIGHT, PATH_WEIGHT, DECAY = 10.0, 2.0, 0.99
+
+
+def _leaky(x: Tensor) -> Tensor:
+    return nn.functional.leaky_relu(x, SLOPE)
+
+
+class Generator(nn.Module):
+    """Latent, two dense layers, then styled convolutions from 4^3 on, each after doubling the size."""
+
+    def __init__(self, latent: int, widths: tuple[int, ...]):
+        super().__init__()
+        self.dense_0, self.dense_1 = nn.Linear(latent, latent), nn.Linear(latent, latent)
+        self.start = nn.Parameter(torch.randn(4**3, widths[0]))
+        self.num_levels = len(widths)
+        for level, width in enumerate(widths):
+            inputs = widths[max(level - 1, 0)]
+            self.add_module(f"style_{level}", nn.Linear(latent, inputs))
+            self.add_module(f"conv_{level}", nn.Conv3d(inputs, width, 3, padding=1))
+        self.image = nn.Conv3d(widths[-1], 1, 1)
+
+    def map(self, latent: Tensor) -> Tensor:
+        """From the latent to the styles' common input."""
+        return _leaky(self.dense_1(_leaky(self.dense_0(latent))))
+
+    def synthesise(self, styles: Tensor) -> Tensor:
+        """Volumes, (batch, 1, size, size, size)."""
+        x = self.start.T.reshape(-1, 4, 4, 4).expand(len(styles), -1, -1, -1, -1)
+        for level in range(self.num_levels):
+            if level:
+                x = nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+            style = self.get_submodule(f"style_{level}")(styles)
+            x = _leaky(self.get_submodule(f"conv_{level}")(x * (1 + style[:, :, None, None, None])))
+        return self.image(x)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Volumes from latents."""
+        return self.synthesise(self.map(latent))
+
+
+class Critic(nn.Module):
+    """Convolutions, each followed by averaging over 2^3, down to 4^3; then a dense layer."""
+
+    def __init__(self, widths: tuple[int, ...]):
+        super().__init__()
+        upwards = widths[::-1]
+        self.volume = nn.Conv3d(1, upwards[0], 1)
+        self.num_levels = len(upwards)
+        for level, width in enumerate(upwards):
+            inputs = upwards[max(level - 1, 0)]
+            self.add_module(f"conv_{level}", nn.Conv3d(inputs, width, 3, padding=1))
+        self.score = nn.Linear(4**3 * upwards[-1], 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores, (batch, 1)."""
+        x = _leaky(self.volume(x))
+        for level in range(self.num_levels):
+            x = _leaky(self.get_submodule(f"conv_{level}")(x))
+            if level < self.num_levels - 1:
+                x = nn.functional.avg_pool3d(x, 2)
+        return self.score(x.movedim(1, -1).flatten(1))
+
+
+class GanStep:
+    """A step of the critic, then one of the generator, both with Adam."""
+
+    def __init__(self, batch: int, size: int, latent: int, widths: tuple[int, ...], probe: tuple[int, ...]):
+        torch.manual_seed(0)
+        self._networks = [n.to(torch_steps.device()) for n in (Generator(latent, widths), Critic(widths))]
+        self.items = batch
+        self._draws = draw_inputs(batch, size, latent), draw_inputs(*probe)
+        layouts = ("channels first", "channels last")
+        self.settings = tuple(
+            f"{mode}, {layout}, float32"
+            for mode in ("eager", "compiled where derivatives are taken once")
+            for layout in layouts
+        )
+
+    def prepare(self, setting: str) -> Run:
+        """The whole step, with new random numbers each time."""
+        layout = torch.channels_last_3d if "last" in setting else torch.contiguous_format
+        generator, critic = (copy.deepcopy(n).to(memory_format=layout) for n in self._networks)
+        once = (generator, critic)
+        if setting.startswith("compiled"):
+            once = (torch.compile(generator), torch.compile(critic))
+        optimizers = [
+            torch.optim.Adam(n.parameters(), lr=1e-4, betas=(0.0, 0.99), fused=True)
+            for n in (generator, critic)
+        ]
+        inputs = {name: _tensor(array) for name, array in self._draws[0].items()}
+        inputs["real"] = inputs["real"].contiguous(memory_format=layout)
+        mean_length = torch.zeros((), device=torch_steps.device())
+
+        def step() -> None:
+            nonlocal mean_length
+            for name in inputs.keys() - {"real"}:
+                inputs[name] = (torch.rand_like if name == "mixing" else torch.randn_like)(inputs[name])
+            optimizers[1].zero_grad(set_to_none=True)
+            critic_loss(critic, inputs, *once).backward()
+            optimizers[1].step()
+            optimizers[0].zero_grad(set_to_none=True)
+            for parameter in critic.parameters():
+                parameter.requires_grad_(False)
+            loss, mean_length = generator_loss(generator, inputs, once[1], mean_length)
+            loss.backward()
+            for parameter in critic.parameters():
+                parameter.requires_grad_(True)
+            optimizers[0].step()
+
+        return torch_steps.synchronized(step)
+
+    def parts(self, setting: str) -> Mapping[str, Run]:
+        """None."""
+        return {}
+
+    def probe(self) -> Probe:
+        """Weights, inputs, both losses and their gradients."""
+        generator, critic = copy.deepcopy(self._networks)
+        inputs = {name: _tensor(array) for name, array in self._draws[1].items()}
+        values = {"critic": critic_loss(critic, inputs, generator, critic)}
+        values["critic"].backward()
+        gradients = {"critic": [p.grad.clone() for p in critic.parameters()]}
+        mean_length = torch.zeros((), device=torch_steps.device())
+        values["generator"], _ = generator_loss(generator, inputs, critic, mean_length)
+        values["generator"].backward()
+        gradients["generator"] = [p.grad for p in generator.parameters()]
+        found: dict[str, Any] = {f"input:{name}": array for name, array in self._draws[1].items()}
+        for name, network in (("critic", critic), ("generator", generator)):
+            found[f"loss:{name}"] = values[name].detach().cpu().numpy()
+            for (key, parameter), gradient in zip(network.named_parameters(), gradients[name], strict=True):
+                found[f"{parity.WEIGHT}{name}.{key}"] = parameter.detach().cpu().numpy()
+                found[f"{parity.GRADIENT}{name}.{key}"] = gradient.cpu().numpy()
+        return found
+
+    def describe(self) -> Mapping[str, str]:
+        """Versions."""
+        return {"torch": torch.__version__}
+
+
+def draw_inputs(batch: int, size: int, latent: int) -> dict[str, np.ndarray]:
+    """Real volumes and the random numbers of a step, volumes channels last."""
+    generator = np.random.default_rng(0)
+    normal, volume = generator.standard_normal, (batch, size, size, size, 1)
+    return {
+        "real": normal(volume, np.float32),
+        "critic_latent": normal((batch, latent), np.float32),
+        "generator_latent": normal((batch, latent), np.float32),
+        "mixing": generator.random(batch, np.float32),
+        "noise": normal(volume, np.float32),
+    }
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Volumes become channels first."""
+    moved = parity.channels_first(array) if array.ndim == 5 else array
+    return torch.from_numpy(moved).to(torch_steps.device())
+
+
+def critic_loss(
+    critic: Critic, inputs: Mapping[str, Tensor], fast_generator: Any, fast_critic: Any
+) -> Tensor:
+    """Difference of the scores, and the penalty for slopes away from 1 between real and generated."""
+    real = inputs["real"]
+    with torch.no_grad():
+        fake = fast_generator(inputs["critic_latent"])
+    between = fake + inputs["mixing"][:, None, None, None, None] * (real - fake)
+    between.requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    penalty = (slope.flatten(1).norm(dim=1) - 1) ** 2
+    return (fast_critic(fake) - fast_critic(real)).mean() + PENALTY_WEIGHT * penalty.mean()
+
+
+def generator_loss(
+    generator: Generator, inputs: Mapping[str, Tensor], fast_critic: Any, mean_length: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Minus the score, and the squared distance of path lengths from their moving mean."""
+    styles = generator.map(inputs["generator_latent"])
+    volumes = generator.synthesise(styles)
+    noise = inputs["noise"] / np.sqrt(volumes[0].numel())
+    (slope,) = torch.autograd.grad((volumes * noise).sum(), styles, create_graph=True)
+    lengths = slope.norm(dim=1)
+    mean_length = (DECAY * mean_length + (1 - DECAY) * lengths.mean()).detach()
+    penalty = ((lengths - mean_length) ** 2).mean()
+    return PATH_WEIGHT * penalty - fast_critic(volumes).mean(), mean_length
