@@ -3,6 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxmed.bench import arithmetic
 from jaxmed.models.residual_unet import ResidualBlock, ResidualUNet
 
 TINY = ResidualUNet(widths=(2, 3, 4))
@@ -186,3 +187,22 @@ def test_untrained_head_predicts_the_initial_probability_where_nothing_is_active
     np.testing.assert_allclose(jax.nn.sigmoid(params["head"]["bias"]), [0.01], rtol=1e-6)
     with pytest.raises(ValueError, match="initial_probability: 1"):
         ResidualUNet(initial_probability=1.0).init(jax.random.key(0), jnp.zeros((1, 8, 8, 1)), train=False)
+
+
+def test_bfloat16_computes_in_it_and_keeps_everything_else_in_float32():
+    """Parameters, statistics, logits, gradients: float32; convolutions but the head's: bfloat16."""
+    model = TINY.clone(dtype=jnp.bfloat16)
+    inputs = jax.ShapeDtypeStruct((2, 16, 16, 1), jnp.float32)
+    variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), inputs)
+
+    def loss(params, statistics, x):
+        variables = {"params": params, "batch_stats": statistics}
+        logits, changed = model.apply(variables, x, train=True, mutable=["batch_stats"])
+        return jnp.square(logits).mean(), (logits, changed["batch_stats"])
+
+    arguments = variables["params"], variables["batch_stats"], inputs
+    (value, aux), gradients = jax.eval_shape(jax.value_and_grad(loss, has_aux=True), *arguments)
+    assert {leaf.dtype.name for leaf in jax.tree.leaves((variables, value, aux, gradients))} == {"float32"}
+    flops = arithmetic.count_matrix_arithmetic(jax.make_jaxpr(jax.grad(loss, has_aux=True))(*arguments)).flops
+    in_float32 = sum(count for kind, count in flops.items() if kind.dtype == "float32")
+    assert 0 < in_float32 < 0.05 * sum(flops.values())
