@@ -1,0 +1,60 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxmed.algorithms import replicas
+from jaxmed.algorithms.supervised import supervised
+from jaxmed.models.perceptron import Perceptron
+
+MEMBERS = 3
+
+
+def member():
+    return supervised(
+        Perceptron(2, widths=(4,)),
+        optax.adam(1e-2),
+        prepare=lambda batch, key: (batch["image"], batch["label"]),
+        loss=optax.softmax_cross_entropy_with_integer_labels,
+    )
+
+
+def batch():
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.normal(size=(8, MEMBERS, 5)).astype(np.float32),
+        "label": rng.integers(2, size=(8, MEMBERS)).astype(np.int32),
+    }
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_members_train_as_they_would_alone(one_by_one):
+    together = replicas.replicate(member(), MEMBERS, one_by_one=one_by_one)
+    state = jax.jit(together.init)(jax.random.key(0), batch())
+    step = jax.jit(together.step)
+    alone_step = jax.jit(member().step)
+    alone = [jax.tree.map(lambda leaf, m=m: leaf[m], state.members) for m in range(MEMBERS)]
+    for number in range(3):
+        key = jax.random.key(number)
+        state, metrics = step(state, batch(), key)
+        losses = []
+        for m, member_key in enumerate(jax.random.split(key, MEMBERS)):
+            part = {name: array[:, m] for name, array in batch().items()}
+            alone[m], found = alone_step(alone[m], part, member_key)
+            losses.append(found["loss"])
+        np.testing.assert_allclose(metrics["loss"], np.mean(losses), rtol=1e-5)
+    assert int(state.step) == 3
+    for m in range(MEMBERS):
+        jax.tree.map(
+            lambda stacked, single, m=m: np.testing.assert_allclose(stacked[m], single, rtol=1e-5, atol=1e-6),
+            state.members,
+            alone[m],
+        )
+
+
+def test_members_start_apart():
+    state = jax.jit(replicas.replicate(member(), MEMBERS).init)(jax.random.key(0), batch())
+    kernel = np.asarray(state.members.net.params["Dense_0"]["kernel"])
+    assert np.abs(kernel[0] - kernel[1]).max() > 0.01
+    assert jnp.shape(state.step) == ()

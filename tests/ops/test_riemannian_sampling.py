@@ -1,0 +1,124 @@
+"""Chains against numerical integration on a grid in two dimensions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed.ops import riemannian, riemannian_sampling
+
+
+@pytest.fixture(scope="module")
+def metric():
+    """Strong centroids above a low floor: nearly all of the density lies around them."""
+    rng = np.random.default_rng(0)
+    matrices = riemannian.squared_factors(
+        jnp.asarray(0.3 * rng.normal(size=(4, 2)), jnp.float32),
+        jnp.asarray(rng.normal(size=(4, 1)), jnp.float32),
+    )
+    centroids = jnp.array([[0.0, 0.0], [1.0, 0.2], [0.4, 1.1], [-0.7, 0.6]])
+    return riemannian.Metric(centroids, matrices, 0.9, 1e-3)
+
+
+volume = jax.jit(riemannian.log_volume)
+GRID = np.linspace(-4, 5, 181)
+
+
+@pytest.fixture(scope="module")
+def density(metric):
+    """sqrt(det G^-1) on the grid, which ends where chains do not come; sums to 1."""
+    x, y = np.meshgrid(GRID, GRID, indexing="ij")
+    points = jnp.asarray(np.stack([x, y], -1).reshape(-1, 2), jnp.float32)
+    values = np.exp(-np.asarray(riemannian.log_volume(metric, points), np.float64))
+    return points, values
+
+
+walk = jax.jit(riemannian_sampling.walk, static_argnames=("num_moves", "variance"))
+
+
+def start(count, metric):
+    return jnp.tile(metric.centroids, (count // 4, 1))
+
+
+@pytest.fixture(scope="module")
+def hmc(metric):
+    static = ("num_moves", "num_leapfrog", "step_size")
+    sample = jax.jit(riemannian_sampling.sample_inverse_volume, static_argnames=static)
+    return sample(
+        jax.random.key(0), metric, start(4000, metric), num_moves=30, num_leapfrog=10, step_size=0.2
+    )
+
+
+def test_histogram_matches_the_inverse_volume(hmc, density):
+    """Marginals of the chains against the grid, where the density is above its floor."""
+    points, values = density
+    inside = values > 0.03 * values.max()
+    shares = values[inside] / values[inside].sum()
+    expected_mean = shares @ np.asarray(points)[inside]
+    expected_std = np.sqrt(shares @ (np.asarray(points)[inside] - expected_mean) ** 2)
+    z = np.asarray(hmc.z)
+    nearest = np.abs(z[:, None, :] - GRID[None, :, None]).argmin(axis=1)
+    near = np.zeros((181, 181), bool)
+    near.reshape(-1)[inside] = True
+    kept = z[near[nearest[:, 0], nearest[:, 1]]]
+    assert len(kept) > 0.8 * len(z)
+    error = expected_std / np.sqrt(len(kept))
+    np.testing.assert_array_less(np.abs(kept.mean(0) - expected_mean), 5 * error)
+    np.testing.assert_allclose(kept.std(0), expected_std, rtol=0.06)
+
+
+def test_most_hamiltonian_proposals_are_taken(hmc):
+    assert 0.6 < float(hmc.acceptance.mean()) <= 1
+
+
+def test_leapfrog_is_reversible_and_of_second_order(metric):
+    slope = jax.grad(lambda z: riemannian.log_volume(metric, z).sum())
+    z, momentum = start(4, metric), jnp.asarray(np.random.default_rng(1).normal(size=(4, 2)), jnp.float32)
+    run = jax.jit(
+        lambda z, p, *steps: riemannian_sampling.leapfrog(slope, z, p, steps[1], steps[0]),
+        static_argnums=(2, 3),
+    )
+    end, final = run(z, momentum, 0.1, 8)
+    back, _ = run(end, -final, 0.1, 8)
+    np.testing.assert_allclose(back, z, atol=1e-4)
+
+    def energy_error(step, count):
+        end, final = run(z, momentum, step, count)
+        change = volume(metric, end) - volume(metric, z)
+        return float(jnp.abs(change + (jnp.square(final) - jnp.square(momentum)).sum(-1) / 2).max())
+
+    assert energy_error(0.2, 4) > 3 * energy_error(0.1, 8) > 9 * energy_error(0.05, 16)
+
+
+def test_walk_accepts_as_numerical_integration_says(metric):
+    """One move from a point: the mean of min(1, ratio) over a fine grid of velocities."""
+    z = jnp.array([[0.9, 0.9]])
+    variance = 0.5
+    axis = np.linspace(-4, 4, 61)
+    x, y = np.meshgrid(axis, axis, indexing="ij")
+    weights = np.exp(-(x**2 + y**2) / 2).reshape(-1)
+    velocity = jnp.asarray(np.sqrt(variance) * np.stack([x, y], -1).reshape(-1, 2), jnp.float32)
+    proposals = jax.jit(riemannian.exponential_map)(metric, jnp.tile(z, (len(velocity), 1)), velocity)
+    ratio = np.exp(
+        np.asarray(riemannian.log_volume(metric, z)) - np.asarray(riemannian.log_volume(metric, proposals))
+    )
+    expected = (weights * np.minimum(np.where(np.isfinite(ratio), ratio, 0), 1)).sum() / weights.sum()
+    count = 20_000
+    chains = walk(jax.random.key(1), metric, jnp.tile(z, (count, 1)), num_moves=1, variance=variance)
+    rate = float(chains.acceptance.mean())
+    error = np.sqrt(expected * (1 - expected) / count)
+    assert 0.1 < expected < 0.9
+    np.testing.assert_allclose(rate, expected, atol=4 * error + 2e-3)
+
+
+def test_every_short_proposal_is_taken(metric):
+    chains = walk(jax.random.key(2), metric, start(400, metric), num_moves=3, variance=1e-6)
+    assert float(chains.acceptance.mean()) > 0.99
+    assert float(jnp.abs(chains.z - start(400, metric)).max()) < 0.05
+
+
+def test_wrapped_normal_of_a_flat_space_is_normal(metric):
+    flat = metric._replace(matrices=jnp.zeros_like(metric.matrices))
+    z = riemannian_sampling.draw_wrapped_normal(jax.random.key(3), flat, jnp.ones((4000, 2)), variance=0.25)
+    np.testing.assert_allclose(z.mean(0), 1, atol=4 * 0.5 / np.sqrt(4000))
+    np.testing.assert_allclose(z.std(0), 0.5, rtol=0.05)
