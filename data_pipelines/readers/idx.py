@@ -38,7 +38,7 @@ def read_idx(file: Path) -> np.ndarray:
     num_axes = content[3]
     start = 4 + 4 * num_axes
     if not 1 <= num_axes <= 8 or len(content) < start:
-        raise ReadError(file, f"{len(content)} bytes with {num_axes} axes", "one to eight axes and their sizes")
+        raise ReadError(file, f"{len(content)} bytes with {num_axes} axes", "one to eight, and their sizes")
     shape = tuple(int(size) for size in np.frombuffer(content[4:start], ">u4"))
     dtype = np.dtype(_DTYPES[content[2]])
     size = math.prod(shape) * dtype.itemsize

@@ -8,8 +8,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel
 import numpy as np
+from nibabel import filebasedimages, spm2analyze
 
 from data_pipelines.readers.errors import ReadError
 
@@ -58,9 +58,9 @@ def read_slice(subject: Subject) -> np.ndarray:
         ReadError: if the image cannot be read or has another shape.
     """
     try:
-        image = nibabel.spm2analyze.Spm2AnalyzeImage.from_filename(str(subject.header))
+        image = spm2analyze.Spm2AnalyzeImage.from_filename(str(subject.header))
         volume = np.asarray(image.dataobj, np.float32)
-    except (OSError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
+    except (OSError, ValueError, filebasedimages.ImageFileError) as error:
         raise ReadError(subject.header, f"{type(error).__name__}: {error}", "an Analyze image") from error
     if volume.reshape(volume.shape[:3]).shape != _SHAPE or volume.size != np.prod(_SHAPE):
         raise ReadError(subject.header, f"the shape {volume.shape}", f"{_SHAPE}")

@@ -1,6 +1,6 @@
-import nibabel
 import numpy as np
 import pytest
+from nibabel import spm2analyze
 
 from data_pipelines.readers import oasis
 from data_pipelines.readers.errors import ReadError
@@ -16,7 +16,7 @@ def root(tmp_path):
         volume = np.zeros((176, 208, 176, 1), np.int16)
         volume[10, 20, 88] = 1000 * number
         volume[0, 0, 0] = 4000
-        image = nibabel.spm2analyze.Spm2AnalyzeImage(volume, np.eye(4))
+        image = spm2analyze.Spm2AnalyzeImage(volume, np.eye(4))
         image.to_filename(str(folder / f"{name}_mpr_n4_anon_111_t88_masked_gfc.img"))
     table = "ID,M/F,Age,CDR\nOAS1_0001_MR1,F,20,\nOAS1_0002_MR1,M,80,0.5\n"
     (tmp_path / "oasis_cross-sectional.csv").write_text(table)
