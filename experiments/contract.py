@@ -197,7 +197,6 @@ class Stages(Protocol):
         example_batch: Mapping[str, Any] | None = None,
         state: Any = None,
         describe: Callable[[int], Sequence[str]] | None = None,
-        refresh_every: int = 1,
         shared: Config | None = None,
     ) -> Any:
         """Trains for `num_steps` steps, from 0.
@@ -211,7 +210,6 @@ class Stages(Protocol):
             state: or a state of the algorithm to start from, such as one with parameters of an earlier
                 stage. It is copied, and its step set to 0.
             describe: as in `Data`.
-            refresh_every: steps between calls of the algorithm's `refresh`.
             shared: all that the stage depends on, beside the seed and the data, as a config in which the
                 rest has fixed values: runs with the same one train the stage once for all.
 

@@ -120,6 +120,7 @@ def _carry_out(name: RunName, options: RunOptions, folder: Path, num_steps: int)
             "bad_cases": list(data.bad_cases),
             "deterministic": options.deterministic,
             "seconds": round(time.monotonic() - started, 1),
+            **_refresh_seconds(folder),
         }
         write_json(folder / _RESULT, {**result, "scores": scores})
 
@@ -146,6 +147,12 @@ def _task(
         folder,
         label=name.paper,
     )
+
+
+def _refresh_seconds(folder: Path) -> dict[str, float]:
+    """How much of the time, over all starts of the run, went into `refresh`; nothing where there is none."""
+    seconds = [event["seconds"] for event in logs.Journal(folder).read() if event["event"] == "refreshed"]
+    return {"refresh_seconds": round(sum(seconds), 1)} if seconds else {}
 
 
 def _skipped_steps(folder: Path) -> list[int | str]:

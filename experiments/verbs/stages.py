@@ -75,7 +75,6 @@ class RunStages:
         example_batch: Mapping[str, Any] | None = None,
         state: Any = None,
         describe: Callable[[int], Sequence[str]] | None = None,
-        refresh_every: int = 1,
         shared: Config | None = None,
     ) -> Any:
         """See `contract.Stages.fit`."""
@@ -101,7 +100,6 @@ class RunStages:
             log_folder=self.place.folder if shared is None else place.folder,
             label=f"{self.place.label} {name}",
             stage=name,
-            refresh_every=refresh_every,
         )
         with self._alone(place.folder, shared):
             finished = self._restore(task)

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,6 @@ class Task:
         log_folder: where metrics and events are written.
         label: what the progress is of.
         stage: name of the stage, empty for a whole run.
-        refresh_every: steps between calls of the algorithm's `refresh`.
     """
 
     algorithm: Algorithm
@@ -63,7 +63,6 @@ class Task:
     log_folder: Path
     label: str
     stage: str = ""
-    refresh_every: int = 1
 
 
 def train(task: Task, options: RunOptions, mesh: Mesh, preemption: Preemption) -> Any:
@@ -89,14 +88,13 @@ def train(task: Task, options: RunOptions, mesh: Mesh, preemption: Preemption) -
             )
         journal = _journal(task, first_step, mesh)
         state = fit.fit(
-            task.algorithm,
+            _note_refreshes(task, journal),
             state,
             stack.enter_context(contextlib.closing(task.batches(first_step))),
             key=task.key,
             num_steps=task.num_steps,
             mesh=mesh,
             mode=options.compile,
-            refresh_every=task.refresh_every,
             observers=_observers(task, options, checkpoints, first_step, stack),
             should_stop=preemption,
             skipped=guard.SkippedSteps(options.faults.max_skipped, note=_name_examples(journal, task)),
@@ -173,6 +171,22 @@ def _journal(task: Task, first_step: int, mesh: Mesh) -> logs.Journal | None:
         processes=jax.process_count(),
     )
     return journal
+
+
+def _note_refreshes(task: Task, journal: logs.Journal | None) -> Algorithm:
+    """The algorithm, with the time of each `refresh` in the journal, apart from that of the steps."""
+    refresh = task.algorithm.refresh
+    if journal is None or refresh is None:
+        return task.algorithm
+
+    def timed(state: Any) -> Any:
+        step = int(jax.block_until_ready(state).step)
+        started = time.monotonic()
+        refreshed = jax.block_until_ready(refresh(state))
+        journal.note("refreshed", step, **_stage(task), seconds=round(time.monotonic() - started, 3))
+        return refreshed
+
+    return task.algorithm._replace(refresh=timed)
 
 
 def _name_examples(journal: logs.Journal | None, task: Task):

@@ -34,11 +34,13 @@ class Algorithm(NamedTuple):
         step: `(state, batch, key) -> (state, metrics)`: jittable, the state's shapes and dtypes kept,
             metrics a flat dict of scalars, those that are losses with "loss" in their names.
         refresh: `(state) -> state` on the host between steps, such as re-clustering, or None.
+        refresh_every: steps between its calls, the first of which comes before the first step.
     """
 
     init: Callable[[jax.Array, Batch], Any]
     step: Callable[[Any, Batch, jax.Array], tuple[Any, dict[str, jax.Array]]]
     refresh: Callable[[Any], Any] | None = None
+    refresh_every: int = 1
 
 
 def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callable:
@@ -134,7 +136,6 @@ def fit(
     num_steps: int,
     mesh: Mesh,
     mode: CompileMode = "jit",
-    refresh_every: int = 1,
     observers: Sequence[Observer] = (),
     should_stop: Callable[[int], bool] | None = None,
     skipped: guard.SkippedSteps | None = None,
@@ -157,7 +158,6 @@ def fit(
         num_steps: the step at which to stop; a state that is there already comes back as it is.
         mesh: devices, with the axes data and space.
         mode: see `compile_step`.
-        refresh_every: steps between calls of `algorithm.refresh`.
         observers: called after every step.
         should_stop: asked after every dispatch with the number of its last step; training ends early where
             it says so. All processes must get the same answers.
@@ -175,7 +175,7 @@ def fit(
         OutOfMemoryError: if a device has too little memory for the step.
         ValueError: if `steps_per_dispatch` is less than 1.
     """
-    pauses = refresh_every if algorithm.refresh else None
+    pauses = algorithm.refresh_every if algorithm.refresh else None
     planned = dispatch.plan(int(state.step), num_steps, steps_per_dispatch, pauses)
     state, key = meshes.replicate((state, key), mesh)
     now = next(planned, None)
@@ -187,7 +187,7 @@ def fit(
     inputs = programs.load(now, batches)
     with memory.explain_exhaustion(programs.program(now), state, *inputs):
         while now is not None:
-            if algorithm.refresh and now.first % refresh_every == 0:
+            if algorithm.refresh and now.first % algorithm.refresh_every == 0:
                 state = meshes.replicate(algorithm.refresh(state), mesh)
             state, metrics = programs.run(now, state, inputs)
             in_flight.append({step: one.pop(guard.FINITE) for step, one in metrics.items()})

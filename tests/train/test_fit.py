@@ -265,9 +265,9 @@ def test_no_dispatch_goes_beyond_a_refresh():
         calls.append(int(state.step))
         return state
 
-    refreshed = algorithm._replace(refresh=refresh)
-    straight, _ = train(refreshed, 11, refresh_every=5)
-    together, seen = train(refreshed, 11, refresh_every=5, steps_per_dispatch=3)
+    refreshed = algorithm._replace(refresh=refresh, refresh_every=5)
+    straight, _ = train(refreshed, 11)
+    together, seen = train(refreshed, 11, steps_per_dispatch=3)
     assert calls == [0, 5, 10] * 2
     assert [step for step, _ in seen] == list(range(1, 12))
     chex.assert_trees_all_equal(straight, together)
@@ -325,7 +325,7 @@ def test_refresh_runs_before_the_steps_it_divides():
         calls.append(int(state.step))
         return state
 
-    train(algorithm._replace(refresh=refresh), 7, refresh_every=3)
+    train(algorithm._replace(refresh=refresh, refresh_every=3), 7)
     assert calls == [0, 3, 6]
 
 
