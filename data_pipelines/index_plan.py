@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,8 +30,22 @@ def example_generator(seed: int, counter: int) -> np.random.Generator:
     Returns:
         A generator on the Philox stream with key (seed, counter), disjoint from every epoch permutation.
     """
-    key = np.array([seed, counter], np.uint64)
-    return np.random.Generator(np.random.Philox(key=key, counter=_CROP_STREAM))
+    key: Any = _Key(seed, counter)
+    bits = np.random.Philox(key)
+    state: Any = bits.state
+    state["state"]["counter"] = _CROP_STREAM
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+class _Key(np.random.bit_generator.ISeedSequence):
+    """Philox's key itself: given as `key`, it would ask the system for random bits first, and drop them."""
+
+    def __init__(self, seed: int, counter: int):
+        self._words = np.array([seed, counter], np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> np.ndarray:
+        return self._words
 
 
 def host_slice(batch_size: int, process_index: int, process_count: int) -> slice:

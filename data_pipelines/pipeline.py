@@ -89,6 +89,8 @@ def _settled(loaded: Batches, stream: Stream, first_step: int) -> Batches:
             for step, batch in enumerate(loaded, first_step):
                 stream.settle(step)
                 yield batch
+                # Else its memory could not take the next one.
+                del batch
     finally:
         if stream.left_out:
             _LOG.warning(

@@ -21,6 +21,7 @@ from jaxmed.train.memory import OutOfMemoryError
 USAGE = """usage: python -m experiments <verb> [...] [--help]
 
   list                                      the papers, their presets, methods and tables
+  prepare    <paper> <preset> [options]     fill the cache of prepared volumes, ahead of the first run
   train      <paper> <preset> [options]     train and evaluate one config
   table      <paper> <table> [options]      run what is missing of a table, set the paper beside ours
   bench      <paper> <preset> [options]     time and cost of the training step
@@ -31,7 +32,7 @@ USAGE = """usage: python -m experiments <verb> [...] [--help]
   check-data <paper> --data-dir D           read every file, report what is there and what is wrong
 """
 
-VERBS = ("list", "train", "table", "bench", "sample", "predict", "export", "check-data")
+VERBS = ("list", "prepare", "train", "table", "bench", "sample", "predict", "export", "check-data")
 
 _FAILURES = (ReadError, BuildError, LoadError, CheckpointError, NonFiniteError, OutOfMemoryError)
 """What can go wrong with data, disks and devices: said in one line."""
@@ -107,6 +108,13 @@ def _train(paper: str, rest: list[str]) -> int:
     return train.train(paper, preset, parsed["config"], parsed["options"])
 
 
+def _prepare_data(paper: str, rest: list[str]) -> int:
+    from experiments.verbs import prepare
+
+    preset, parsed = _with_preset("prepare", paper, rest, prepare.PrepareOptions())
+    return prepare.prepare(paper, preset, parsed["config"], parsed["options"])
+
+
 def _bench(paper: str, rest: list[str]) -> int:
     from experiments.verbs import bench
 
@@ -176,7 +184,7 @@ def _with_preset(verb: str, paper: str, rest: list[str], options) -> tuple[str, 
     config = papers.find_preset(experiment, preset)
     program = f"python -m experiments {verb} {paper} {preset}"
     parsed = command_line.parse(program, {"options": options, "config": config}, rest[1:])
-    _prepare(parsed["options"])
+    _prepare(parsed["options"] if isinstance(parsed["options"], RunOptions) else None)
     return preset, parsed
 
 
@@ -197,6 +205,7 @@ def _preset_option(rest: list[str]) -> str:
 
 
 _HANDLERS = {
+    "prepare": _prepare_data,
     "train": _train,
     "table": _table,
     "bench": _bench,

@@ -4,13 +4,14 @@ import atexit
 import contextlib
 import functools
 import os
+import threading
 import weakref
 from collections.abc import Callable, Generator, Mapping
 from types import ModuleType
 
 import numpy as np
 
-from data_pipelines.executors.daemon_pool import DaemonPool
+from data_pipelines.executors.batch_filler import BatchFiller
 
 _Batches = Generator[dict[str, np.ndarray], None, None]
 _OPEN: weakref.WeakSet[_Batches] = weakref.WeakSet()
@@ -48,11 +49,11 @@ def run(
     num_threads: int,
     prefetch: int,
 ) -> _Batches:
-    """Batches a stream of examples by range -> map(numpy_function) -> batch -> prefetch.
+    """Batches a stream of examples by range -> map(numpy_function), one call for each batch.
 
     Arguments, results, errors and what closing does are those of `executors.threads.run`. TensorFlow's
-    threads only wait for those of a pool that carry out `fetch`: TensorFlow never ends while one of its own
-    hangs. GPUs are hidden from TensorFlow.
+    threads only wait for those of a pool that carry out `fetch` and copy into the batch, which TensorFlow
+    then takes as it lies: TensorFlow never ends while one of its own hangs. GPUs are hidden from TensorFlow.
 
     Args:
         fetch: gives example number i of the stream; called from several threads at once.
@@ -64,7 +65,7 @@ def run(
         prefetch: batches that are loaded ahead.
 
     Returns:
-        A generator of read-only arrays of `batch_size` stacked examples, newly allocated for every batch.
+        A generator of read-only arrays of `batch_size` stacked examples.
 
     Raises:
         BaseException: what `fetch` raised for the earliest example that failed.
@@ -77,31 +78,35 @@ def run(
 
 def _generate(fetch, spec, batch_size, first_batch, num_batches, num_threads, prefetch) -> _Batches:
     tf = _tensorflow()
-    pool = DaemonPool(num_threads, "load-example")
+    filler = BatchFiller(fetch, spec, batch_size, num_threads, max_idle=prefetch)
     failures: dict[int, BaseException] = {}
+    closing = threading.Event()
 
-    def fetch_list(counter: np.ndarray) -> list[np.ndarray]:
+    def fill(number: np.ndarray) -> list[np.ndarray]:
         # An exception that crossed TensorFlow would lose its type, its cause and its attributes.
         try:
-            example = pool.submit(fetch, int(counter)).result()
-            return [np.asarray(example[name], dtype, order="C") for name, (_, dtype) in spec.items()]
+            return list(filler.finish(filler.begin(int(number))).values())
         except BaseException as error:
-            failures[int(counter)] = error
+            if closing.is_set():
+                # Nobody looks at this batch any more, and TensorFlow would print the error.
+                return [np.zeros((batch_size, *shape), dtype) for shape, dtype in spec.values()]
+            failures[int(number)] = error
             raise RuntimeError(_FAILED) from None
 
-    def fetch_tensors(counter):
+    def fill_tensors(number):
         dtypes = [tf.as_dtype(dtype) for _, dtype in spec.values()]
-        tensors = tf.numpy_function(fetch_list, [counter], dtypes)
+        tensors = tf.numpy_function(fill, [number], dtypes)
         return {
-            name: tf.ensure_shape(tensor, spec[name][0]) for name, tensor in zip(spec, tensors, strict=True)
+            name: tf.ensure_shape(tensor, (batch_size, *shape))
+            for tensor, (name, (shape, _)) in zip(tensors, spec.items(), strict=True)
         }
 
-    stop = tf.int64.max if num_batches is None else (first_batch + num_batches) * batch_size
-    dataset = tf.data.Dataset.range(first_batch * batch_size, stop)
-    dataset = dataset.map(fetch_tensors, num_parallel_calls=num_threads, deterministic=True)
-    dataset = dataset.batch(batch_size, drop_remainder=True).prefetch(prefetch)
+    stop = tf.int64.max if num_batches is None else first_batch + num_batches
+    # So many batches are under way or ready besides the one handed out.
+    dataset = tf.data.Dataset.range(first_batch, stop)
+    dataset = dataset.map(fill_tensors, num_parallel_calls=prefetch, deterministic=True)
     options = tf.data.Options()
-    options.threading.private_threadpool_size = num_threads
+    options.threading.private_threadpool_size = prefetch + 1
     options.threading.max_intra_op_parallelism = 1
     # The default rewrites run ahead by up to 16 more batches, however large these are.
     options.experimental_optimization.apply_default_optimizations = False
@@ -113,6 +118,7 @@ def _generate(fetch, spec, batch_size, first_batch, num_batches, num_threads, pr
         if not failures:
             raise
     finally:
-        pool.close()
+        closing.set()
+        filler.close()
     if failures:
         raise failures[min(failures)]

@@ -1,16 +1,12 @@
-"""Runs the stream of examples in plain Python threads: decoding and copying release the interpreter lock."""
+"""Runs the stream of examples in plain Python threads."""
 
 import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
-from concurrent.futures import Future
 
 import numpy as np
 
-from data_pipelines.executors.daemon_pool import DaemonPool
-
-_Batch = dict[str, np.ndarray]
-_Pending = tuple[_Batch, list[Future[None]]]
+from data_pipelines.executors.batch_filler import BatchFiller
 
 
 def run(
@@ -22,7 +18,7 @@ def run(
     num_batches: int | None,
     num_threads: int,
     prefetch: int,
-) -> Generator[_Batch, None, None]:
+) -> Generator[dict[str, np.ndarray], None, None]:
     """Batches a stream of examples, loading up to `prefetch` batches ahead of the one handed out.
 
     Closing or dropping the generator cancels what has not begun; a call of `fetch` that has begun is
@@ -39,35 +35,18 @@ def run(
         prefetch: batches that are loaded ahead.
 
     Yields:
-        Read-only arrays of `batch_size` stacked examples, newly allocated for every batch.
+        Read-only arrays of `batch_size` stacked examples. Their memory holds another batch later, but not
+        before nothing refers to it any more: neither they, nor a view of them, nor a device's array.
 
     Raises:
         BaseException: what `fetch` raised for the earliest example that failed.
     """
     numbers = itertools.islice(itertools.count(first_batch), num_batches)
-    pool = DaemonPool(num_threads, "load-example")
-
-    def fill(batch: _Batch, row: int, counter: int) -> None:
-        for name, array in fetch(counter).items():
-            batch[name][row] = array
-
-    def submit(number: int) -> _Pending:
-        batch = {name: np.empty((batch_size, *shape), dtype) for name, (shape, dtype) in spec.items()}
-        start = number * batch_size
-        return batch, [pool.submit(fill, batch, row, start + row) for row in range(batch_size)]
-
+    filler = BatchFiller(fetch, spec, batch_size, num_threads, max_idle=prefetch)
     try:
-        pending = deque(submit(number) for number in itertools.islice(numbers, prefetch + 1))
+        pending = deque(filler.begin(number) for number in itertools.islice(numbers, prefetch + 1))
         while pending:
-            yield _collect(*pending.popleft())
-            pending.extend(submit(number) for number in itertools.islice(numbers, 1))
+            yield filler.finish(pending.popleft())
+            pending.extend(filler.begin(number) for number in itertools.islice(numbers, 1))
     finally:
-        pool.close()
-
-
-def _collect(batch: _Batch, rows: list[Future[None]]) -> _Batch:
-    for row in rows:
-        row.result()
-    for array in batch.values():
-        array.flags.writeable = False
-    return batch
+        filler.close()

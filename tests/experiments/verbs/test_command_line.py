@@ -42,6 +42,7 @@ def error_of(capsys, *arguments):
         (("predict", "fbpaug", "--run", "r", "--input", "none.nii", "--output", "o"), "does not exist"),
         (("check-data", "fbpaug", "--data-dir", "nowhere"), "nowhere is not a folder"),
         (("train", "fbpaug", "tiny", "--data-dir", "nowhere"), "nowhere is not a folder"),
+        (("prepare", "fbpaug", "tiny", "--data-dir", "nowhere"), "nowhere is not a folder"),
         (("train", "fbpaug", "tiny", "--mesh.data", "99"), "data=99 by space=1 does not fit"),
         (("train", "fbpaug", "tiny", "--mesh.data", "3"), "--batch-size 8 does not divide over 3 parts"),
         (("train", "fbpaug", "tiny", "--fold", "7"), "fold is 7; wanted 0 to 2"),
@@ -74,6 +75,7 @@ def test_usage_without_arguments(capsys):
     "arguments",
     [
         ("train", "fbpaug", "demo", "--help"),
+        ("prepare", "fbpaug", "demo", "--help"),
         ("table", "fbpaug", "table1", "--help"),
         ("bench", "fbpaug", "tiny", "--help"),
         ("sample", "fbpaug", "--help"),
