@@ -1,7 +1,7 @@
 """Carry out experiments/bench_queue.md on a GPU, all in one call, within a given time.
 
 python -m benchmarks.gpu_queue --output gpu-queue.json               at most nine minutes
-python -m benchmarks.gpu_queue --only networks radon-forms --seconds 200
+python -m benchmarks.gpu_queue --only unet-3d radon-forms --seconds 200
 python -m benchmarks.gpu_queue --quick                               tiny sizes, on any device
 
 Each item is a command in a process of its own with a limit of time; one that fails or is cut off is recorded
@@ -47,10 +47,10 @@ class Item:
 
 ITEMS = (
     Item(
-        "networks",
-        "benchmarks.run --only gan-3d --seconds 8 --folder {folder}",
+        "unet-3d",
+        "benchmarks.run --only unet-3d-large --seconds 8 --no-parts --folder {folder}",
         "benchmarks.run --only radon-scikit-image --quick --folder {folder}",
-        200.0,
+        150.0,
     ),
     Item(
         "radon-forms",
@@ -70,6 +70,12 @@ ITEMS = (
         "phantom.num_pairs=1 num_validation=0 --output {out}",
         "benchmarks.paper_step fbpaug tiny --set method=fbpaug dtype=bfloat16 --steps 2 --output {out}",
         75.0,
+    ),
+    Item(
+        "unet-2d",
+        "benchmarks.run --only unet-2d-large --seconds 8 --no-parts --folder {folder}",
+        "benchmarks.run --only fbpaug-fft --quick --folder {folder}",
+        90.0,
     ),
     Item(
         "repeatability",

@@ -40,6 +40,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
     parser.add_argument("--threads", type=int, help="of each side; 2 on a CPU, all on a GPU")
     parser.add_argument("--seconds", type=float, help="of alternation for each comparison")
+    parser.add_argument("--no-parts", action="store_true", help="leave out the times of parts of the work")
     parser.add_argument("--folder", type=Path, help="for the results")
     return parser.parse_args(arguments)
 
@@ -98,6 +99,8 @@ def _carry_out(case: Case, options: argparse.Namespace, threads: int | None) -> 
     effort = pairing.QUICK if options.quick else pairing.Effort()
     if options.seconds:
         effort = effort._replace(seconds=options.seconds)
+    if options.no_parts:
+        effort = effort._replace(part_rounds=0)
     begun = time.perf_counter()
     try:
         found = pairing.compare(case, effort, quick=options.quick, threads=threads)

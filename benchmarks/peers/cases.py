@@ -41,9 +41,10 @@ _JAX, _TORCH, _SLICES = (f"benchmarks.peers.{name}" for name in ("jax_steps", "t
 
 
 def _unet(name: str, title: str, *, shape: tuple[int, ...], widths: tuple[int, ...], **others: Any) -> Case:
-    """A training step of a U-Net of float32, in PyTorch and jaxmed."""
+    """A training step of a U-Net, in PyTorch and jaxmed."""
     dims = len(shape) - 2
-    sizes = {"widths": widths, "norm": others.pop("norm"), "dtype": others.pop("dtype", "float32")}
+    sizes = {"widths": widths, "norm": others.pop("norm")}
+    sizes |= {"plan": others.pop("plan", "classic"), "dtype": others.pop("dtype", "float32")}
     probe = (1, *(2 ** len(widths),) * dims, 1)
     small = (1, *(32,) * dims, 1)
     return Case(
@@ -89,8 +90,72 @@ def _projector(peer: str, theirs: str, package: str, tolerance: float) -> Case:
 
 
 _GAN = {"latent": 64, "widths": (128, 64, 32, 16), "probe": (2, 32, 64)}
+_MONAI = {"widths": (16, 32, 64, 128), "dtype": "float32"}
 
 CASES: tuple[Case, ...] = (
+    _unet(
+        "unet-2d",
+        "2-D U-Net 16..256, 4 x 256^2, step",
+        shape=(4, 256, 256, 1),
+        widths=(16, 32, 64, 128, 256),
+        norm="batch",
+        max_ratio=2.0,
+    ),
+    _unet(
+        "unet-2d-wide",
+        "2-D U-Net 64..1024, 4 x 256^2, step",
+        shape=(4, 256, 256, 1),
+        widths=(64, 128, 256, 512, 1024),
+        norm="batch",
+        max_ratio=2.0,
+    ),
+    _unet(
+        "unet-2d-instance",
+        "2-D U-Net 16..256 with instance norm, 4 x 256^2, step",
+        shape=(4, 256, 256, 1),
+        widths=(16, 32, 64, 128, 256),
+        norm="instance",
+    ),
+    _unet(
+        "unet-3d",
+        "3-D U-Net 16..128 with instance norm, 64^3, step",
+        shape=(1, 64, 64, 64, 1),
+        widths=(16, 32, 64, 128),
+        norm="instance",
+        max_ratio=1.5,
+    ),
+    _unet(
+        "unet-3d-large",
+        "3-D U-Net 32..320 by nnU-Net's plan, 2 x 128^3, bfloat16, step",
+        shape=(2, 128, 128, 128, 1),
+        widths=(32, 64, 128, 256, 320, 320),
+        norm="instance",
+        plan="nnunet",
+        dtype="bfloat16",
+        max_ratio=1 / 1.3,
+        platform="gpu",
+    ),
+    _unet(
+        "unet-2d-large",
+        "2-D U-Net 64..1024, 16 x 256^2, bfloat16, step",
+        shape=(16, 256, 256, 1),
+        widths=(64, 128, 256, 512, 1024),
+        norm="batch",
+        dtype="bfloat16",
+        platform="gpu",
+    ),
+    Case(
+        name="monai-unet",
+        title="MONAI's UNet 16..128, 64^3, step",
+        peer="MONAI",
+        ours=f"{_JAX}:monai_unet",
+        theirs=f"{_TORCH}:MonaiUNetStep",
+        sizes={**_MONAI, "shape": (1, 64, 64, 64, 1), "probe": (1, 32, 32, 32, 1)},
+        quick={**_MONAI, "shape": (1, 16, 16, 16, 1), "probe": (1, 16, 16, 16, 1)},
+        tolerances=_STEP,
+        packages=("torch", "monai"),
+        max_ratio=0.8,
+    ),
     Case(
         name="gan-3d",
         title="GAN of volumes 4 x 32^3, gradient penalty and path length, step",
@@ -106,5 +171,27 @@ CASES: tuple[Case, ...] = (
     _kernel_change("fft", 1 / 300, 20.0),
     _projector("scikit-image", "scikit_image_projector", "skimage", 1e-2),
     _projector("astra-toolbox", "astra_projector", "astra", 1e-4),
+    Case(
+        name="sliding-window",
+        title="Sliding windows of 64^3 over 128^3, overlap 1/2, 3-D U-Net 16..128",
+        peer="MONAI",
+        ours="benchmarks.peers.jax_inference:SlidingWindow",
+        theirs="benchmarks.peers.torch_inference:SlidingWindow",
+        sizes={"volume": 128, "window": 64, "widths": (16, 32, 64, 128)},
+        quick={"volume": 24, "window": 16, "widths": (8, 16)},
+        tolerances={"parameters": 0.0, "outputs": 1e-4},
+        packages=("torch", "monai"),
+    ),
+    Case(
+        name="kmeans",
+        title="k-means of 24,000 x 512, 104 clusters, 20 iterations",
+        peer="scikit-learn",
+        ours="benchmarks.peers.clustering:KMeans",
+        theirs="benchmarks.peers.clustering:ScikitLearnKMeans",
+        sizes={"points": 24_000, "features": 512, "clusters": 104, "iterations": 20},
+        quick={"points": 200, "features": 8, "clusters": 5, "iterations": 3},
+        tolerances={"inertia": 1e-3},
+        packages=("sklearn",),
+    ),
 )
 """All comparisons, in the order of the report."""

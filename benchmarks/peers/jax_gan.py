@@ -155,7 +155,7 @@ class GanStep:
         """The whole step, with new random numbers each time."""
         real = np.random.default_rng(0).standard_normal((self.items, *(self._size,) * 3, 1), np.float32)
         batch = meshes.put_batch({"image": real}, self._mesh)
-        key = meshes.replicate(jax.random.key(0), self._mesh)
+        key = meshes.replicate(jax.random.key(0, impl="rbg"), self._mesh)
         state = jax.jit(self._init, out_shardings=meshes.replicated(self._mesh))(key, batch)
         step = fit.compile_step(fit.Algorithm(self._init, self._step), self._mesh)
         fold = jax.jit(jax.random.fold_in)

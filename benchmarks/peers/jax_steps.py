@@ -1,5 +1,6 @@
 """jaxmed's training steps: those that `fit` runs, guard and donation included."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from benchmarks.peers import parity
 from benchmarks.peers.work import Probe, Run
 from jaxmed.algorithms.supervised import supervised
 from jaxmed.losses import cross_entropy
+from jaxmed.models.monai_unet import MonaiUNet
+from jaxmed.models.unet import UNet
 from jaxmed.train import fit, net
 from jaxmed.train import mesh as meshes
 
@@ -53,7 +56,7 @@ class TrainingStep:
         )
         image, label = parity.draw_batch(self._shape)
         batch = meshes.put_batch({"image": image, "label": label}, self._mesh)
-        key = meshes.replicate(jax.random.key(0), self._mesh)
+        key = meshes.replicate(jax.random.key(0, impl="rbg"), self._mesh)
         state = jax.jit(algorithm.init, out_shardings=meshes.replicated(self._mesh))(key, batch)
         step = fit.compile_step(algorithm, self._mesh)
 
@@ -67,7 +70,8 @@ class TrainingStep:
     def parts(self, setting: str) -> Mapping[str, Run]:
         """The loss alone, and the loss with its gradients."""
         image, label = (jnp.asarray(array) for array in parity.draw_batch(self._shape))
-        variables = jax.jit(lambda: self._network.init(jax.random.key(0), image, train=False))()
+        key = jax.random.key(0, impl="rbg")
+        variables = jax.jit(lambda: self._network.init(key, image, train=False))()
         params, batch_stats = variables["params"], variables.get("batch_stats", {})
 
         def value(params):
@@ -111,3 +115,48 @@ def _loss(
     """Mean over the batch, and the logits."""
     outputs, _ = net.apply_train(network, params, batch_stats, image)
     return cross_entropy.binary_cross_entropy(outputs, label).mean(), outputs
+
+
+def unet(
+    shape: tuple[int, ...],
+    widths: tuple[int, ...],
+    norm: str,
+    plan: str,
+    dtype: str,
+    probe: tuple[int, ...],
+) -> TrainingStep:
+    """A step of `UNet`, "classic" or by the "nnunet" plan."""
+    options: dict[str, Any] = {"use_bias": False}
+    if plan == "nnunet":
+        options = {"downsampling": "strided_conv", "activation": nn.leaky_relu}
+    network = UNet(widths, norm=norm, dtype=jnp.dtype(dtype), **options)
+    return TrainingStep(network, shape, dtype, probe)
+
+
+def monai_unet(
+    shape: tuple[int, ...], widths: tuple[int, ...], dtype: str, probe: tuple[int, ...]
+) -> TrainingStep:
+    """A step of `MonaiUNet`."""
+    network = MonaiUNet(widths, (2,) * (len(widths) - 1), dtype=jnp.dtype(dtype))
+    name_of = functools.partial(monai_name, bottom=len(widths) - 1)
+    return TrainingStep(network, shape, dtype, probe, name_of)
+
+
+def monai_name(path: parity.Path, bottom: int) -> str:
+    """What MONAI's `UNet` calls a parameter of `MonaiUNet`: its levels lie within each other."""
+    side, level = path[0].rsplit("_", 1)
+    prefix = "model." + "1.submodule." * int(level)
+    unit, modules = "", list(path[1:-1])
+    if side == "up" and modules[0] == "unit":
+        unit, modules = "2.1.", modules[1:]
+    elif side == "up":
+        return prefix + {"upsample": "2.0.conv", "activation": "2.0.adn.A"}[modules[0]] + _last(path)
+    elif int(level) != bottom:
+        unit = "0."
+    kind, _, index = modules[0].partition("_")
+    inner = {"conv": f"conv.unit{index}.conv", "activation": f"conv.unit{index}.adn.A"}
+    return prefix + unit + inner.get(kind, "residual") + _last(path)
+
+
+def _last(path: parity.Path) -> str:
+    return ".bias" if path[-1] == "bias" else ".weight"

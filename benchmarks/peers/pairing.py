@@ -58,9 +58,14 @@ def compare(case: Case, effort: Effort, *, quick: bool, threads: int | None) -> 
     sizes = dict(case.quick if quick else case.sizes)
     with _side(case.theirs, sizes, threads) as theirs, _side(case.ours, sizes, threads) as ours:
         (our_items, software), (their_items, more) = (_call(s, worker.describe) for s in (ours, theirs))
-        agreement = _call(ours, worker.agreement, _call(theirs, worker.probe))
+        probe = _call(theirs, worker.probe)
+        # Compiling is not timed, so that one side can do it while the other one compares.
+        theirs_prepared = theirs.submit(worker.prepare)
+        agreement = _call(ours, worker.agreement, probe)
         if not all(value <= case.tolerances[name] for name, value in agreement.items()):
             raise DisagreementError(f"the sides differ: {agreement}; allowed: {dict(case.tolerances)}")
+        _call(ours, worker.prepare)
+        theirs_prepared.result()
         settings = {
             "theirs": _call(theirs, worker.choose, effort.choice_rounds),
             "ours": _call(ours, worker.choose, effort.choice_rounds),

@@ -40,6 +40,7 @@ def to_flax(
     def convert(key_path, leaf):
         path = tuple(str(key.key) for key in key_path)
         array = _transpose(arrays[prefix + name_of(path)], path)
+        array = array.reshape(leaf.shape) if array.size == 1 else array
         if array.shape != leaf.shape:
             raise ValueError(f"{'/'.join(path)}: {leaf.shape} in flax, {array.shape} in PyTorch")
         return array

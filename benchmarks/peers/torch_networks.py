@@ -14,46 +14,63 @@ _NORMS = {
 }
 
 
-class ConvBlock(nn.Module):
-    """Twice a 3^d convolution, a norm and a ReLU."""
+class ConvLevel(nn.Module):
+    """Two 3^d convolutions, each followed by a norm and an activation."""
 
-    def __init__(self, dims: int, inputs: int, outputs: int, norm: str):
+    def __init__(self, dims: int, inputs: int, outputs: int, norm: str, stride: int, plan: str):
         super().__init__()
-        for index, width in enumerate((inputs, outputs)):
-            conv = _CONVOLUTIONS[dims](width, outputs, 3, padding=1, bias=False)
+        for index in range(2):
+            conv = _CONVOLUTIONS[dims](
+                outputs if index else inputs,
+                outputs,
+                3,
+                padding=1,
+                stride=1 if index else stride,
+                bias=plan == "nnunet",
+            )
             self.add_module(f"conv_{index}", conv)
             self.add_module(f"norm_{index}", _NORMS[norm, dims](outputs, affine=True))
+        self.activation = nn.LeakyReLU(0.01) if plan == "nnunet" else nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Applies the block."""
-        x = torch.relu(self.norm_0(self.conv_0(x)))
-        return torch.relu(self.norm_1(self.conv_1(x)))
+        """Applies the level."""
+        x = self.activation(self.norm_0(self.conv_0(x)))
+        return self.activation(self.norm_1(self.conv_1(x)))
+
+
+class UpLevel(ConvLevel):
+    """A transposed convolution with the window and stride of 2, the skip beside it, and the convolutions."""
+
+    def __init__(self, dims: int, coarse: int, width: int, norm: str, plan: str):
+        super().__init__(dims, 2 * width, width, norm, 1, plan)
+        self.upsample = _TRANSPOSED[dims](coarse, width, 2, stride=2)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Applies the level."""
+        return super().forward(torch.cat([skip, self.upsample(x)], dim=1))
 
 
 class UNet(nn.Module):
-    """Max-pooling on the way down, transposed convolutions of stride 2 on the way up, concatenated skips."""
+    """U-Net: "classic" with max-pooling, or by the "nnunet" plan with strides, biases and leaky ReLU."""
 
-    def __init__(self, dims: int, widths: tuple[int, ...], norm: str):
+    def __init__(self, dims: int, widths: tuple[int, ...], norm: str, plan: str = "classic"):
         super().__init__()
-        self.depth = len(widths) - 1
-        for level, width in enumerate(widths):
-            self.add_module(f"down_{level}", ConvBlock(dims, widths[level - 1] if level else 1, width, norm))
-        for level in range(self.depth):
-            self.add_module(
-                f"upsample_{level}", _TRANSPOSED[dims](widths[level + 1], widths[level], 2, stride=2)
-            )
-            self.add_module(f"up_{level}", ConvBlock(dims, 2 * widths[level], widths[level], norm))
-        self.pool = _POOLS[dims](2)
+        self.depth, self.pool = len(widths), None if plan == "nnunet" else _POOLS[dims](2)
+        for level, (inputs, width) in enumerate(zip((1, *widths), widths, strict=False)):
+            stride = 2 if level and plan == "nnunet" else 1
+            self.add_module(f"down_{level}", ConvLevel(dims, inputs, width, norm, stride, plan))
+        for level in range(self.depth - 1):
+            self.add_module(f"up_{level}", UpLevel(dims, widths[level + 1], widths[level], norm, plan))
         self.head = _CONVOLUTIONS[dims](widths[0], 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of the input's size."""
         skips = []
         for level in range(self.depth):
-            skips.append(self.get_submodule(f"down_{level}")(x))
-            x = self.pool(skips[-1])
-        x = self.get_submodule(f"down_{self.depth}")(x)
-        for level in reversed(range(self.depth)):
-            x = torch.cat([skips[level], self.get_submodule(f"upsample_{level}")(x)], dim=1)
-            x = self.get_submodule(f"up_{level}")(x)
+            if level and self.pool is not None:
+                x = self.pool(x)
+            x = self.get_submodule(f"down_{level}")(x)
+            skips.append(x)
+        for level in reversed(range(self.depth - 1)):
+            x = self.get_submodule(f"up_{level}")(x, skips[level])
         return self.head(x)

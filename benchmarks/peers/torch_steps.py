@@ -56,10 +56,10 @@ class TrainingStep:
         self._network, self._dtype, self.items = network.to(device()), getattr(torch, dtype), shape[0]
         self._batch = [to_device(array) for array in parity.draw_batch(shape)]
         self._probe_shape = probe
+        # On GPUs channels last is the faster one throughout, and compiling takes most of a short lease.
+        layouts = ("last",) if device().type == "cuda" else ("first", "last")
         self.settings = tuple(
-            f"{mode}, channels {layout}, {dtype}"
-            for mode in ("eager", "compiled")
-            for layout in ("first", "last")
+            f"{mode}, channels {layout}, {dtype}" for mode in ("eager", "compiled") for layout in layouts
         )
 
     def _loss(self, network: Callable, compiled: bool) -> Callable[..., torch.Tensor]:
@@ -106,6 +106,7 @@ class TrainingStep:
         """Weights, batch, outputs, loss and gradients, channels last, in float32."""
         network = copy.deepcopy(self._network).train()
         image, label = parity.draw_batch(self._probe_shape)
+        torch.backends.cudnn.allow_tf32 = False
         logits = network(to_device(image))
         loss = functional.binary_cross_entropy_with_logits(logits, to_device(label))
         loss.backward()
@@ -117,34 +118,41 @@ class TrainingStep:
             for name, value in found.items()
         }
 
-    def describe(self) -> dict[str, str]:
+    def describe(self) -> Mapping[str, str]:
         """Versions."""
         return {"torch": torch.__version__}
 
 
 def unet(
-    shape: tuple[int, ...], widths: tuple[int, ...], norm: str, dtype: str, probe: tuple[int, ...]
+    shape: tuple[int, ...],
+    widths: tuple[int, ...],
+    norm: str,
+    plan: str,
+    dtype: str,
+    probe: tuple[int, ...],
 ) -> TrainingStep:
     """A step of the U-Net."""
     torch.manual_seed(0)
-    return TrainingStep(torch_networks.UNet(len(shape) - 2, widths, norm), shape, dtype, probe)
+    return TrainingStep(torch_networks.UNet(len(shape) - 2, widths, norm, plan), shape, dtype, probe)
 
 
-def monai_unet(
-    shape: tuple[int, ...], channels: tuple[int, ...], num_res_units: int, dtype: str, probe: tuple[int, ...]
-) -> TrainingStep:
+class MonaiUNetStep(TrainingStep):
     """A step of MONAI's own `UNet`."""
-    from monai.networks import nets
 
-    torch.manual_seed(0)
-    network = nets.UNet(
-        spatial_dims=len(shape) - 2,
-        in_channels=1,
-        out_channels=1,
-        channels=channels,
-        strides=(2,) * (len(channels) - 1),
-        num_res_units=num_res_units,
-    )
-    step = TrainingStep(network, shape, dtype, probe)
-    step.describe = lambda: {"torch": torch.__version__, "monai": importlib.metadata.version("monai")}
-    return step
+    def __init__(self, shape: tuple[int, ...], widths: tuple[int, ...], dtype: str, probe: tuple[int, ...]):
+        from monai.networks import nets
+
+        torch.manual_seed(0)
+        network = nets.UNet(
+            spatial_dims=len(shape) - 2,
+            in_channels=1,
+            out_channels=1,
+            channels=widths,
+            strides=(2,) * (len(widths) - 1),
+            num_res_units=2,
+        )
+        super().__init__(network, shape, dtype, probe)
+
+    def describe(self) -> Mapping[str, str]:
+        """Versions."""
+        return {"torch": torch.__version__, "monai": importlib.metadata.version("monai")}

@@ -1,14 +1,17 @@
 """The process of one side: builds its work once, then waits for calls. Nothing is imported before `start`."""
 
+import contextlib
 import importlib
 import os
 import statistics
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 _SHORT_SECONDS = 0.5
 _MAX_CALLS = 20
+_WARM_UP = 3
 _state: dict[str, Any] = {}
 
 
@@ -27,6 +30,9 @@ def start(builder: str, sizes: Mapping[str, Any], threads: int | None) -> None:
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     host = importlib.import_module("jaxmed.train.host")
     host.tune_malloc()
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "jaxmed" / "xla"
+    with contextlib.suppress(OSError):  # compilation is not timed, it is only slower then
+        host.enable_compilation_cache(cache)
     module, name = builder.split(":")
     _state["work"] = getattr(importlib.import_module(module), name)(**sizes)
 
@@ -46,8 +52,22 @@ def describe() -> tuple[int, dict[str, str]]:
     return _state["work"].items, dict(_state["work"].describe())
 
 
+def prepare() -> None:
+    """Compiles and warms up every setting."""
+    runs, errors = {}, {}
+    for name in _state["work"].settings:
+        try:
+            run = _state["work"].prepare(name)
+            for _ in range(_WARM_UP):
+                run()
+            runs[name] = run
+        except Exception as error:  # a setting that a library cannot do is a result
+            errors[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+    _state.update(runs=runs, errors=errors)
+
+
 def choose(num_rounds: int) -> dict[str, float | str]:
-    """Tries the settings in turns and keeps the fastest.
+    """Times the settings in turns and keeps the fastest.
 
     Returns:
         By setting the median seconds of a run, or why there are none.
@@ -55,25 +75,17 @@ def choose(num_rounds: int) -> dict[str, float | str]:
     Raises:
         RuntimeError: if no setting works.
     """
-    runs, found = {}, {}
-    for name in _state["work"].settings:
-        try:
-            run = _state["work"].prepare(name)
-            for _ in range(3 if num_rounds > 1 else 2):
-                run()
-            runs[name] = run
-        except Exception as error:  # a setting that a library cannot do is a result
-            found[name] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
+    runs, errors = _state["runs"], _state["errors"]
     if not runs:
-        raise RuntimeError(f"no setting works: {found}")
+        raise RuntimeError(f"no setting works: {errors}")
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(num_rounds if len(runs) > 1 else 1):
         for name, run in runs.items():
             seconds[name].append(_seconds(run))
-    found |= {name: statistics.median(spent) for name, spent in seconds.items()}
-    best = min(runs, key=lambda name: found[name])
+    found = {name: statistics.median(spent) for name, spent in seconds.items()}
+    best = min(found, key=lambda name: found[name])
     _state.update(best=best, runs={"": runs[best]})
-    return found
+    return found | errors
 
 
 def prepare_parts() -> dict[str, float]:

@@ -29,6 +29,7 @@ class Hopeless(Naps):
 
 def test_the_fastest_setting_counts_and_what_does_not_work_is_said(monkeypatch):
     monkeypatch.setitem(worker._state, "work", Naps())
+    worker.prepare()
     found = worker.choose(3)
     assert found["broken"] == "RuntimeError: no such thing"
     assert 0.002 <= found["fast"] < 0.02 <= found["slow"]
@@ -40,6 +41,7 @@ def test_the_fastest_setting_counts_and_what_does_not_work_is_said(monkeypatch):
 
 def test_work_without_any_setting_is_refused(monkeypatch):
     monkeypatch.setitem(worker._state, "work", Hopeless())
+    worker.prepare()
     with pytest.raises(RuntimeError, match="no setting works"):
         worker.choose(1)
 

@@ -1,0 +1,78 @@
+"""Lloyd's iterations on random features: jaxmed beside scikit-learn, from the same centres."""
+
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from benchmarks.peers.work import Probe, Run
+from jaxmed.ops import clustering
+
+
+class _Lloyd:
+    items = 1
+
+    def __init__(self, points: int, features: int, clusters: int, iterations: int):
+        generator = np.random.default_rng(0)
+        centres = 2 * generator.standard_normal((clusters, features), np.float32)
+        nearest = generator.integers(clusters, size=points)
+        self._points = centres[nearest] + generator.standard_normal((points, features), np.float32)
+        self._start, self._iterations = self._points[:clusters], iterations
+
+    def parts(self, setting: str) -> Mapping[str, Run]:
+        """None."""
+        return {}
+
+
+class ScikitLearnKMeans(_Lloyd):
+    """`sklearn.cluster.KMeans`; it ends early where nothing moves, as jaxmed does."""
+
+    settings = ("lloyd", "elkan")
+
+    def _fit(self, algorithm: str) -> Any:
+        from sklearn import cluster
+
+        means = cluster.KMeans(
+            len(self._start),
+            init=self._start,
+            n_init=1,
+            max_iter=self._iterations,
+            tol=0,
+            algorithm=algorithm,
+        )
+        return means.fit(self._points)
+
+    def prepare(self, setting: str) -> Run:
+        """All iterations."""
+        return lambda: self._fit(setting)
+
+    def probe(self) -> Probe:
+        """The sum of squared distances at the end."""
+        return {"inertia": np.asarray(self._fit("lloyd").inertia_)}
+
+    def describe(self) -> Mapping[str, str]:
+        """Versions."""
+        return {"scikit-learn": importlib.metadata.version("scikit-learn")}
+
+
+class KMeans(_Lloyd):
+    """`jaxmed.ops.clustering.kmeans`."""
+
+    settings = ("kmeans",)
+
+    def _fit(self) -> clustering.KMeans:
+        return clustering.kmeans(self._points, self._start, num_iterations=self._iterations)
+
+    def prepare(self, setting: str) -> Run:
+        """All iterations, points and result on the host."""
+        return self._fit
+
+    def agreement(self, probe: Probe) -> Mapping[str, float]:
+        """Of the sum of squared distances at the end."""
+        return {"inertia": abs(self._fit().inertia / float(probe["inertia"]) - 1)}
+
+    def describe(self) -> Mapping[str, str]:
+        """Versions."""
+        return {"jax": jax.__version__}
