@@ -12,16 +12,24 @@ def test_names_are_unique():
     assert len({case.name for case in CASES}) == len(CASES)
 
 
+def find_arguments(nodes, name):
+    """Of a function or of a class's constructor, which may be that of its first base."""
+    found = nodes[name]
+    if isinstance(found, ast.ClassDef):
+        constructors = [n for n in found.body if getattr(n, "name", "") == "__init__"]
+        if not constructors:
+            return find_arguments(nodes, found.bases[0].id)
+        found = constructors[0]
+    return {argument.arg for argument in found.args.args} - {"self"}
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_builders_are_there_and_take_both_sizes(case):
     for builder in (case.ours, case.theirs):
         module, name = builder.split(":")
-        file = ROOT / f"{module.replace('.', '/')}.py"
-        found = {n.name: n for n in ast.parse(file.read_text()).body if hasattr(n, "name")}[name]
-        if isinstance(found, ast.ClassDef):
-            found = next(n for n in found.body if getattr(n, "name", "") == "__init__")
-        takes = {argument.arg for argument in found.args.args} - {"self"}
-        assert takes == set(case.sizes) == set(case.quick)
+        source = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+        nodes = {node.name: node for node in ast.parse(source).body if hasattr(node, "name")}
+        assert find_arguments(nodes, name) == set(case.sizes) == set(case.quick)
 
 
 def test_what_must_be_equal_is_checked():
