@@ -29,17 +29,17 @@ def factor(ratio: float) -> str:
     return f"{1 / ratio:.3g}x faster" if ratio < 0.2 else f"{ratio:.2f}"
 
 
-def to_markdown(entries: Sequence[Entry], failures: Sequence[Entry], picture: str) -> str:
+def to_markdown(found: Sequence[Entry], picture: str) -> str:
     """All comparisons: times and ratios, then what was checked, tried and used.
 
     Args:
-        entries: the comparisons.
-        failures: those that were not possible: name, title and error.
+        found: comparisons, those that were not possible (with an error), programs with their own files.
         picture: file name of the plot.
 
     Returns:
         The page.
     """
+    entries = [entry for entry in found if "ratio" in entry]
     lines = ["# Side by side", "", *_places(entries), ""]
     lines += [
         "Ratio: jaxmed's time over the peer's, each per item, in rounds in which both worked in turns: "
@@ -51,7 +51,9 @@ def to_markdown(entries: Sequence[Entry], failures: Sequence[Entry], picture: st
     lines += _table(
         ["work", "peer", "peer's time", "jaxmed's", "ratio", "target", "verdict"], map(_row, entries)
     )
-    lines += [f"Not measured: {f['title']}: {f['error']}" for f in failures]
+    lines += [f"- Not measured: {e['title']}: {e['error']}" for e in found if "error" in e]
+    programs = [entry for entry in found if "program" in entry and "error" not in entry]
+    lines += [f"- {e['title']}: [{e['program']}]({e['program']}), commit {e['commit']}" for e in programs]
     lines += ["", "## Where the time goes", ""]
     lines += _table(["work", "part", "peer's time", "jaxmed's", "ratio"], _part_rows(entries))
     lines += ["## That it is the same work", ""]
@@ -169,11 +171,11 @@ def draw(entries: Sequence[Entry]) -> Figure:
     return figure
 
 
-def write(stem: Path, entries: Sequence[Entry], failures: Sequence[Entry]) -> None:
-    """Writes `stem`.md and `stem`.png."""
-    picture = stem.with_suffix(".png")
+def write(stem: Path, found: Sequence[Entry]) -> None:
+    """Writes `stem`.md and, where something was compared, `stem`.png."""
+    picture, entries = stem.with_suffix(".png"), [entry for entry in found if "ratio" in entry]
     if entries:
         figure = draw(entries)
         figure.savefig(picture, dpi=110, bbox_inches="tight", facecolor="white")
         plt.close(figure)
-    stem.with_suffix(".md").write_text(to_markdown(entries, failures, picture.name))
+    stem.with_suffix(".md").write_text(to_markdown(found, picture.name))

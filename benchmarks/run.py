@@ -14,6 +14,7 @@ import json
 import multiprocessing
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.peers import pairing, worker
-from benchmarks.peers.cases import CASES, Case
+from benchmarks.peers.cases import CASES, PROGRAMS, Case, Program
 
 _ROOT = Path(__file__).parents[1]
 _INSTALL = "pip install -r requirements-peers.txt"
@@ -34,7 +35,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    names = [case.name for case in CASES]
+    names = [work.name for work in (*CASES, *PROGRAMS)]
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help="these comparisons")
     parser.add_argument("--quick", action="store_true", help="small sizes and few rounds")
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
@@ -55,24 +56,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.list:
         for case in CASES:
             print(f"{case.name:<22} {case.title}, against {case.peer}")
+        for program in PROGRAMS:
+            print(f"{program.name:<22} {program.title}")
         return 0
     machine = _ask_for_machine()
     platform = machine.pop("platform")
     threads = options.threads or (2 if platform == "cpu" else None)
-    chosen = [
-        case
-        for case in CASES
-        if (case.name in options.only if options.only else case.platform in (None, platform))
-    ]
+    every = (*CASES, *PROGRAMS)
+    fitting = [work.name for work in every if work.platform in (None, platform)]
+    chosen = [work for work in every if work.name in (options.only or fitting)]
     folder = options.folder or _ROOT / ("runs/benchmarks" if options.quick else "benchmarks/results")
+    folder.mkdir(parents=True, exist_ok=True)
     stem = folder / f"{device_name(machine['device'])}-{machine['date']}"
     failed = False
-    for number, case in enumerate(chosen, start=1):
-        print(f"{number}/{len(chosen)} {case.name}: {case.title}", flush=True)
-        entry = _carry_out(case, options, threads) | machine
+    for number, work in enumerate(chosen, start=1):
+        print(f"{number}/{len(chosen)} {work.name}: {work.title}", flush=True)
+        if isinstance(work, Program):
+            entry = _run_program(work, stem, quick=options.quick)
+        else:
+            entry = _compare(work, options, threads)
+            print(f"    {_one_line(entry)}", flush=True)
         failed |= "error" in entry
-        print(f"    {_one_line(entry)}", flush=True)
-        save(stem, entry)
+        save(stem, entry | machine)
     print(f"written: {stem}.json, .md and .png")
     return int(failed)
 
@@ -90,7 +95,7 @@ def _ask_for_machine() -> dict[str, Any]:
         return process.submit(worker.describe_machine).result()
 
 
-def _carry_out(case: Case, options: argparse.Namespace, threads: int | None) -> dict[str, Any]:
+def _compare(case: Case, options: argparse.Namespace, threads: int | None) -> dict[str, Any]:
     about = {"name": case.name, "title": case.title, "peer": case.peer, "max_ratio": case.max_ratio}
     about |= {"quick": options.quick, "load_average": os.getloadavg()[0]}
     missing = [name for name in case.packages if importlib.util.find_spec(name) is None]
@@ -109,6 +114,17 @@ def _carry_out(case: Case, options: argparse.Namespace, threads: int | None) -> 
     return {**about, **found, "took_seconds": time.perf_counter() - begun}
 
 
+def _run_program(program: Program, stem: Path, *, quick: bool) -> dict[str, Any]:
+    """Runs it in a process of its own; its results lie beside the others and are named in the report."""
+    results = stem.with_name(f"{program.name}-{stem.name}")
+    arguments = (program.quick if quick else program.command).format(stem=results).split()
+    path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    exit_code = subprocess.run([sys.executable, "-m", *arguments], env=environment).returncode
+    entry = {"name": program.name, "title": program.title, "program": f"{results.name}.md"}
+    return entry | ({"error": f"exit code {exit_code}"} if exit_code else {})
+
+
 def _one_line(entry: dict[str, Any]) -> str:
     if "error" in entry:
         return entry["error"]
@@ -121,16 +137,15 @@ def _one_line(entry: dict[str, Any]) -> str:
 
 def save(stem: Path, entry: dict[str, Any]) -> None:
     """Puts a comparison into the files of its device and day, in place of an earlier one of its name."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     file = stem.with_suffix(".json")
     kept = json.loads(file.read_text())["comparisons"] if file.exists() else []
     by_name = {e["name"]: e for e in kept} | {entry["name"]: entry}
-    entries = [by_name.pop(case.name) for case in CASES if case.name in by_name] + list(by_name.values())
+    order = [work.name for work in (*CASES, *PROGRAMS) if work.name in by_name]
+    entries = [by_name.pop(name) for name in order] + list(by_name.values())
     partial = file.with_suffix(".partial")
     partial.write_text(json.dumps({"comparisons": entries}, indent=1) + "\n")
     partial.rename(file)
-    failures = [e for e in entries if "error" in e]
-    report.write(stem, [e for e in entries if "error" not in e], failures)
+    report.write(stem, entries)
 
 
 if __name__ == "__main__":

@@ -195,3 +195,39 @@ CASES: tuple[Case, ...] = (
     ),
 )
 """All comparisons, in the order of the report."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A benchmark with results of its own, in files beside those of the comparisons.
+
+    Attributes:
+        name: on the command line, and first in the names of its files.
+        title: what it compares.
+        command: after `python -m`; "{stem}" stands for the path of its results.
+        quick: the same with small sizes.
+        platform: as of a case.
+    """
+
+    name: str
+    title: str
+    command: str
+    quick: str
+    platform: str | None = None
+
+
+PROGRAMS: tuple[Program, ...] = (
+    Program(
+        "operators",
+        "Operators: forms, lax and flax, PyTorch",
+        "benchmarks.operators --output {stem}",
+        "benchmarks.operators --quick --seconds 0.2 --output {stem}",
+    ),
+    Program(
+        "input",
+        "Input: patches per second, MONAI and nibabel",
+        "benchmarks.input --output {stem}",
+        "benchmarks.input --sizes 16 --rounds 2 --seconds 0.1 --output {stem}",
+    ),
+)
+"""Run after the comparisons."""

@@ -26,7 +26,7 @@ class Effort(NamedTuple):
     """
 
     max_rounds: int = 15
-    seconds: float = 40.0
+    seconds: float = 20.0
     min_rounds: int = 5
     choice_rounds: int = 3
     part_rounds: int = 5

@@ -40,7 +40,7 @@ def test_a_missed_target_has_its_cause():
         "forward": {**part, "ratio": {"median": 0.8, "min": 0.7, "max": 0.9}},
         "gradient": {**part, "ratio": {"median": 3.0, "min": 2.5, "max": 3.5}},
     }
-    text = report.to_markdown([entry(2.5, 1.0, parts=slow)], [], "plot.png")
+    text = report.to_markdown([entry(2.5, 1.0, parts=slow)], "plot.png")
     assert "missed: forward 0.80; gradient 3.00; most in: gradient" in text
     assert "| a step | gradient | 50 ms | 300 ms | 3.00 (2.50 - 3.50) |" in text
 
@@ -48,13 +48,15 @@ def test_a_missed_target_has_its_cause():
 def test_large_gains_are_said_as_factors():
     assert report.factor(1 / 80) == "80x faster"
     assert report.factor(0.5) == "0.50"
-    assert "at least 60x faster" in report.to_markdown([entry(0.01, 1 / 60)], [], "p.png")
+    assert "at least 60x faster" in report.to_markdown([entry(0.01, 1 / 60)], "p.png")
 
 
 def test_settings_and_failures_are_listed(tmp_path):
     failure = {"name": "x", "title": "other work", "error": "needs torch, not installed here"}
-    report.write(tmp_path / "page", [entry(0.5, 1.0), entry(0.01)], [failure])
+    program = {"name": "own", "title": "a program", "program": "own.md", "commit": "abc"}
+    report.write(tmp_path / "page", [entry(0.5, 1.0), entry(0.01), failure, program])
     text = (tmp_path / "page.md").read_text()
     assert "eager: 100 ms; compiled: RuntimeError: no" in text
     assert "Not measured: other work: needs torch, not installed here" in text
+    assert "a program: [own.md](own.md)" in text
     assert (tmp_path / "page.png").stat().st_size > 5000

@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks import run
 from benchmarks.peers import pairing
-from benchmarks.peers.cases import CASES
+from benchmarks.peers.cases import CASES, Program
 
 SCIKIT_IMAGE = next(case for case in CASES if case.name == "radon-scikit-image")
 ABSENT = dataclasses.replace(SCIKIT_IMAGE, name="absent", packages=("no_such_package",))
@@ -13,7 +13,9 @@ ABSENT = dataclasses.replace(SCIKIT_IMAGE, name="absent", packages=("no_such_pac
 
 def test_a_comparison_from_end_to_end(tmp_path, capsys, monkeypatch):
     """The other one is named in one line, and both are in the files of the day."""
+    program = Program("words", "a program", "no_such_module", "timeit -n 1 -r 1 pass")
     monkeypatch.setattr(run, "CASES", (SCIKIT_IMAGE, ABSENT))
+    monkeypatch.setattr(run, "PROGRAMS", (program,))
     assert run.main(["--quick", "--folder", str(tmp_path)]) == 1
     (file,) = tmp_path.glob("*.json")
     found = {entry["name"]: entry for entry in json.loads(file.read_text())["comparisons"]}
@@ -23,10 +25,11 @@ def test_a_comparison_from_end_to_end(tmp_path, capsys, monkeypatch):
     assert measured["ratio"]["min"] > 0
     assert found["absent"]["error"].startswith("needs no_such_package, not installed here: pip install")
     assert "\n" not in found["absent"]["error"]
+    assert "error" not in found["words"]
     assert {"device", "commit", "date", "software", "threads", "load_average"} <= set(measured)
     assert file.with_suffix(".md").exists()
     assert file.with_suffix(".png").exists()
-    assert "2/2 absent" in capsys.readouterr().out
+    assert "2/3 absent" in capsys.readouterr().out
 
 
 def test_sides_that_differ_are_not_compared(monkeypatch):
