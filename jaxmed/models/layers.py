@@ -160,22 +160,21 @@ class BatchNorm(nn.Module):
         running_mean = self.variable("batch_stats", "mean", jnp.zeros, width, jnp.float32)
         running_variance = self.variable("batch_stats", "var", jnp.ones, width, jnp.float32)
         if train:
-            mean, variance = normalization.moments(x, range(x.ndim - 1))
+            about = normalization.moments(x, range(x.ndim - 1))
             if not self.is_initializing():
-                keep = self.momentum
-                running_mean.value = keep * running_mean.value + (1 - keep) * mean.reshape(width)
-                running_variance.value = keep * running_variance.value + (1 - keep) * variance.reshape(width)
+                for running, new in ((running_mean, about.mean), (running_variance, about.variance)):
+                    running.value = self.momentum * running.value + (1 - self.momentum) * new.reshape(width)
         else:
             shape = (1,) * (x.ndim - 1) + (width,)
             mean, variance = (
                 jnp.asarray(running.value).reshape(shape) for running in (running_mean, running_variance)
             )
-        y = normalization.standardize(x, mean, variance, epsilon=self.epsilon)
-        return _scale_and_shift(self, y).astype(self.dtype)
+            about = normalization.Moments(mean, jnp.zeros_like(mean), variance)
+        return _standardize(self, x, about)
 
 
 class GroupNorm(nn.Module):
-    """Group normalisation; see `ops.normalization.group_norm`.
+    """Group normalisation; see `ops.normalization.group_moments`.
 
     Attributes:
         num_groups: of adjacent channels; None makes each channel its own: instance normalisation.
@@ -193,10 +192,12 @@ class GroupNorm(nn.Module):
     def __call__(self, x: Float[Array, "batch *spatial channels"]) -> Float[Array, "batch *spatial channels"]:
         """Normalises `x`, (batch, *spatial, channels)."""
         if self.num_groups is None:
-            y = normalization.instance_norm(x, epsilon=self.epsilon)
+            about = normalization.instance_moments(x)
         else:
-            y = normalization.group_norm(x, self.num_groups, epsilon=self.epsilon)
-        return (_scale_and_shift(self, y) if self.affine else y).astype(self.dtype)
+            about = normalization.group_moments(x, self.num_groups)
+        if not self.affine:
+            return normalization.standardize(x, about, epsilon=self.epsilon).astype(self.dtype)
+        return _standardize(self, x, about)
 
 
 class PReLU(nn.Module):
@@ -253,9 +254,11 @@ def _add_bias(layer: Any, y: jax.Array) -> jax.Array:
     return y + jnp.broadcast_to(jnp.asarray(bias, y.dtype), y.shape)
 
 
-def _scale_and_shift(layer: nn.Module, y: jax.Array) -> jax.Array:
+def _standardize(layer: Any, x: jax.Array, about: normalization.Moments) -> jax.Array:
+    """Normalises `x`, then scales and shifts its channels by the layer's parameters."""
     scale, bias = (
-        jnp.broadcast_to(jnp.asarray(layer.param(name, start, y.shape[-1:], jnp.float32), y.dtype), y.shape)
+        jnp.asarray(layer.param(name, start, x.shape[-1:], jnp.float32))
         for name, start in (("scale", nn.initializers.ones), ("bias", nn.initializers.zeros))
     )
-    return y * scale + bias
+    y = normalization.standardize(x, about, scale=scale, bias=bias, epsilon=layer.epsilon)
+    return y.astype(layer.dtype)
