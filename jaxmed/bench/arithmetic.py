@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,25 +57,33 @@ def count_matrix_arithmetic(jaxpr: Any) -> MatrixArithmetic:
     Returns:
         The counts.
     """
-    return MatrixArithmetic(dict(_count(jaxpr)))
+    return MatrixArithmetic(dict(_count(jaxpr, _flops)))
 
 
-def _count(jaxpr: Any) -> Counter[Kind]:
+def count_matrix_bytes(jaxpr: Any) -> int:
+    """Counts what the matrix products and convolutions of a traced program must read and write at least.
+
+    Each operand and each result once, over all devices, as if everything between them were fused with them;
+    loops and conditions count as in `count_matrix_arithmetic`.
+    """
+    return _count(jaxpr, _moved_bytes).total()
+
+
+def _count(jaxpr: Any, measure: Callable[[Any], int]) -> Counter[Kind]:
     total = Counter[Kind]()
     for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
-        for kind, flops in _count_equation(equation).items():
-            total[kind] += flops
+        for kind, number in _count_equation(equation, measure).items():
+            total[kind] += number
     return total
 
 
-def _count_equation(equation: Any) -> Counter[Kind]:
+def _count_equation(equation: Any, measure: Callable[[Any], int]) -> Counter[Kind]:
     name, params = equation.primitive.name, equation.params
-    if name == "dot_general":
-        return _one(equation, _dot_flops(equation))
-    if name == "conv_general_dilated":
-        return _one(equation, _convolution_flops(equation))
+    if name in ("dot_general", "conv_general_dilated"):
+        return _one(equation, measure(equation))
     if name == "cond":
-        return max(map(_count, params["branches"]), key=lambda counts: sum(counts.values()))
+        counts = (_count(branch, measure) for branch in params["branches"])
+        return max(counts, key=lambda counted: counted.total())
     times = 1
     if name == "scan":
         times = params["length"]
@@ -83,9 +91,19 @@ def _count_equation(equation: Any) -> Counter[Kind]:
         times = params["mesh"].size
     total = Counter[Kind]()
     for inner in core.jaxprs_in_params(params):
-        for kind, flops in _count(inner).items():
-            total[kind] += times * flops
+        for kind, number in _count(inner, measure).items():
+            total[kind] += times * number
     return total
+
+
+def _flops(equation: Any) -> int:
+    is_dot = equation.primitive.name == "dot_general"
+    return _dot_flops(equation) if is_dot else _convolution_flops(equation)
+
+
+def _moved_bytes(equation: Any) -> int:
+    arrays = (*equation.invars, *equation.outvars)
+    return sum(array.aval.size * array.aval.dtype.itemsize for array in arrays)
 
 
 def _one(equation: Any, flops: int) -> Counter[Kind]:

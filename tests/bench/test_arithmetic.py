@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import pytest
 from jax import lax
 
-from jaxmed.bench.arithmetic import Kind, MatrixArithmetic, count_matrix_arithmetic
+from jaxmed.bench.arithmetic import Kind, MatrixArithmetic, count_matrix_arithmetic, count_matrix_bytes
 from jaxmed.train import mesh as meshes
 
 F32 = jnp.float32
@@ -71,3 +71,17 @@ def test_main_kind_is_the_one_with_most_arithmetic():
     assert count(mixed, (4, 4), (8, 8)).main_kind == Kind("float32", "highest")
     assert count(mixed, (8, 8), (4, 4)).main_kind == Kind("bfloat16", "default")
     assert MatrixArithmetic().main_kind == Kind("float32")
+
+
+def test_bytes_are_operands_and_results_once_and_as_often_as_loops_run():
+    def product(a, b):
+        return a @ b
+
+    a, b = jnp.zeros((3, 4)), jnp.zeros((4, 5), jnp.float32)
+    once = 4 * (12 + 20 + 15)
+    assert count_matrix_bytes(jax.make_jaxpr(product)(a, b)) == once
+
+    def loop(a, b):
+        return jax.lax.scan(lambda carry, _: (carry, (a @ b).sum()), 0.0, length=7)
+
+    assert count_matrix_bytes(jax.make_jaxpr(loop)(a, b)) == 7 * once
