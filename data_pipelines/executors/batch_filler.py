@@ -1,7 +1,7 @@
 """Fills batches example by example in threads: decoding and copying release the interpreter lock."""
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +57,7 @@ class BatchFiller:
             BaseException: what `fetch` raised for the earliest example that failed.
         """
         # Not one by one: every time this thread wakes up it takes the lock from those that load.
-        wait(pending.rows)
+        wait(pending.rows, return_when=FIRST_EXCEPTION)
         for row in pending.rows:
             row.result()
         for array in pending.arrays.values():

@@ -66,7 +66,7 @@ class DaemonPool:
                 return
             self._closed = True
             while (task := self._next_task()) is not None:
-                task[0].cancel()
+                _cancel(task[0])
             for future in self._running:
                 future.set_exception(PoolClosedError())
             self._running.clear()
@@ -87,8 +87,10 @@ class DaemonPool:
 
     def _carry_out(self, future: Future, function: Callable[..., Any], arguments: tuple) -> None:
         with self._lock:
-            if self._closed or not future.set_running_or_notify_cancel():
-                future.cancel()
+            if self._closed:
+                _cancel(future)
+                return
+            if not future.set_running_or_notify_cancel():
                 return
             self._running.add(future)
         try:
@@ -103,6 +105,12 @@ class DaemonPool:
                 future.set_result(result)
             else:
                 future.set_exception(error)
+
+
+def _cancel(future: Future) -> None:
+    future.cancel()
+    # Whoever waits for several futures at once hears of it only so.
+    future.set_running_or_notify_cancel()
 
 
 def _end() -> None:

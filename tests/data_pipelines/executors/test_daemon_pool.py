@@ -2,6 +2,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import wait
 
 import pytest
 
@@ -34,6 +35,7 @@ def test_closing_cancels_waits_for_nothing_and_ends_the_threads():
     pool.close()
     assert time.monotonic() - start < 1
     assert waiting.cancelled()
+    assert not wait([running, waiting], 1).not_done
     with pytest.raises(PoolClosedError):
         running.result(1)
     with pytest.raises(PoolClosedError):
