@@ -67,6 +67,11 @@ def main(arguments: Sequence[str]) -> int:
         # Whoever was reading, such as `head`, has seen enough; nothing more can be written, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.filename is None:  # nothing that a user could look at
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
 def _dispatch(verb: str, rest: list[str]) -> int:

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from experiments.verbs.errors import UserError
 
@@ -23,10 +24,9 @@ def hold(folder: Path, *, wait: bool = False) -> Iterator[None]:
         wait: until another process gives it back, instead of the error.
 
     Raises:
-        UserError: if another process holds it.
+        UserError: if another process holds it, or nothing can be written where the folder is to be.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("a+") as file:
+    with _open_lock(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -39,3 +39,13 @@ def hold(folder: Path, *, wait: bool = False) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield
+
+
+def _open_lock(folder: Path) -> TextIO:
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return folder.with_name(f".{folder.name}.lock").open("a+")
+    except OSError as error:
+        raise UserError(
+            f"{folder} cannot be made: {error.filename}: {error.strerror}; wanted a --workdir that can be written"
+        ) from error

@@ -4,6 +4,7 @@ import csv
 import datetime
 import itertools
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,19 @@ import jax
 
 from jaxmed.train.observers import read_metrics
 
+_logger = logging.getLogger(__name__)
+
 
 class MetricLog:
     """Writes metrics.jsonl and metrics.csv into a run's folder.
 
     A run that resumes from an earlier step than the files reach drops the lines after that step, so that
     each step stands there once. Where a run has stages, each line names its own, and the table has the
-    columns of all of them.
+    columns of all of them. The files are opened at the first step.
     """
 
     def __init__(self, directory: Path, *, first_step: int = 0, every: int = 10, stage: str = ""):
-        """Opens the log.
+        """Prepares the log.
 
         Args:
             directory: the run's folder.
@@ -31,9 +34,15 @@ class MetricLog:
         """
         self._jsonl, self._csv, self._every = directory / "metrics.jsonl", directory / "metrics.csv", every
         self._head: dict[str, Any] = {"stage": stage} if stage else {}
+        self._stage, self._first_step = stage, first_step
         self._columns: list[str] = []
+        self._is_open = False
+
+    def _open(self) -> None:
         kept = [
-            line for line in self._lines() if line.get("stage", "") != stage or line["step"] <= first_step
+            line
+            for line in self._lines()
+            if line.get("stage", "") != self._stage or line["step"] <= self._first_step
         ]
         rewritten = self._jsonl.with_name(f".{self._jsonl.name}")
         rewritten.write_text("".join(json.dumps(line) + "\n" for line in kept))
@@ -41,7 +50,14 @@ class MetricLog:
         self._rewrite_csv()
 
     def __call__(self, step: int, state: Any, metrics: dict[str, jax.Array]) -> None:
-        """Writes the step's metrics when it is due."""
+        """Writes the step's metrics when it is due.
+
+        Raises:
+            OSError: if a file cannot be written.
+        """
+        if not self._is_open:
+            self._open()
+            self._is_open = True
         if step % self._every:
             return
         line: dict[str, Any] = {**self._head, "step": step, **read_metrics(metrics)}
@@ -72,22 +88,27 @@ class MetricLog:
 
 
 class Journal:
-    """Notes the events of a run, such as its starts and stops, in events.jsonl of its folder."""
+    """Notes the events of a run, such as its starts and stops, in events.jsonl of its folder.
+
+    An event that cannot be written is said, tried again with the next one, and does not end the run.
+    """
 
     def __init__(self, directory: Path):
         """Goes on with the file, if it is there."""
-        self._file = directory / "events.jsonl"
-        if self._file.exists() and not self._file.read_bytes().endswith(b"\n"):
-            self._append("\n")  # after the half-written line of a killed run
+        self._file, self._unwritten = directory / "events.jsonl", ""
 
     def note(self, event: str, step: int, **details: Any) -> None:
         """Appends a line with the time, the event, its step and details."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        self._append(json.dumps({"time": now, "event": event, "step": step, **details}) + "\n")
-
-    def _append(self, text: str) -> None:
-        with self._file.open("a") as file:
-            file.write(text)
+        self._unwritten += json.dumps({"time": now, "event": event, "step": step, **details}) + "\n"
+        try:
+            is_cut = self._file.exists() and not self._file.read_bytes().endswith(b"\n")
+            with self._file.open("a") as file:
+                # Not onto the half-written line of a killed run.
+                file.write("\n" * is_cut + self._unwritten)
+            self._unwritten = ""
+        except OSError as error:
+            _logger.warning("step %d: '%s' is not noted in %s: %s", step, event, self._file, error.strerror)
 
     def read(self) -> list[dict[str, Any]]:
         """The events so far, of this start of the run and of earlier ones."""

@@ -39,25 +39,42 @@ def make_data(tmp_path_factory):
     return make
 
 
-@pytest.fixture(params=CASES, ids=lambda case: "-".join(filter(None, case)))
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(filter(None, case)))
 def case(request):
+    """Of the module's scope, so that the checks of one case follow each other and share its programs."""
     return request.param
 
 
-@pytest.fixture
-def run(case, make_data):
-    """Trains the tiny preset for some steps: `run(num_steps, ...) -> state, metrics of each step`."""
-    experiment, config, data = papers.find_paper(case[0]), make_config(*case), make_data(*case)
-    algorithm = experiment.make_algorithm(config, data)
+@pytest.fixture(scope="module")
+def compile_step():
+    """`fit.compile_step`, which `fit` uses too here, with a memory: methods may share their step."""
+    with pytest.MonkeyPatch.context() as patch:
+        remembering = functools.lru_cache(maxsize=8)(fit.compile_step)
+        patch.setattr(fit, "compile_step", remembering)
+        yield remembering
 
-    def train(num_steps, *, state=None, devices=1, mode="jit", batches=None):
-        first = next(data.batches(0))
-        state = jax.jit(algorithm.init)(jax.random.key(0), first) if state is None else state
-        seen = []
+
+class Training:
+    """The tiny preset's training; its state on the host, so that no run consumes another one's."""
+
+    def __init__(self, experiment, config, data):
+        self.data, self.algorithm = data, experiment.make_algorithm(config, data)
+
+    @functools.cached_property
+    def start(self):
+        return jax.device_get(jax.jit(self.algorithm.init)(jax.random.key(0), next(self.data.batches(0))))
+
+    @functools.cached_property
+    def straight(self):
+        return self.run(4)
+
+    def run(self, num_steps, *, state=None, devices=1, mode="jit"):
+        """Trains up to that step; gives the state and the metrics of each step."""
+        state, seen = self.start if state is None else state, []
         state = fit.fit(
-            algorithm,
+            self.algorithm,
             state,
-            batches or data.batches(int(state.step)),
+            self.data.batches(int(state.step)),
             key=jax.random.key(1),
             num_steps=num_steps,
             mesh=mesh.make_mesh(devices),
@@ -66,7 +83,10 @@ def run(case, make_data):
         )
         return jax.device_get(state), seen
 
-    return train
+
+@pytest.fixture(scope="module")
+def training(case, make_data, compile_step):
+    return Training(papers.find_paper(case[0]), make_config(*case), make_data(*case))
 
 
 @pytest.mark.parametrize("paper", papers.paper_names())
@@ -116,14 +136,11 @@ def test_batches_are_as_announced(case, make_data):
     }
 
 
-def test_step_compiles_once_and_trains_every_leaf(case, make_data):
-    experiment, config, data = papers.find_paper(case[0]), make_config(*case), make_data(*case)
-    algorithm = experiment.make_algorithm(config, data)
+def test_step_compiles_once_and_trains_every_leaf(training, compile_step):
     devices = mesh.make_mesh(1)
-    batch = mesh.put_batch(next(data.batches(0)), devices)
-    state = jax.device_put(jax.jit(algorithm.init)(jax.random.key(0), batch), mesh.replicated(devices))
-    before = jax.device_get(state)
-    step = fit.compile_step(algorithm, devices)
+    batch = mesh.put_batch(next(training.data.batches(0)), devices)
+    state = jax.device_put(training.start, mesh.replicated(devices))
+    step = compile_step(training.algorithm, devices, "jit")
     losses = []
     for number in range(12):
         key = jax.device_put(jax.random.key(number), mesh.replicated(devices))
@@ -135,29 +152,30 @@ def test_step_compiles_once_and_trains_every_leaf(case, make_data):
     still = [
         jax.tree_util.keystr(path)
         for (path, old), new in zip(
-            jax.tree_util.tree_leaves_with_path(before), jax.tree.leaves(jax.device_get(state)), strict=True
+            jax.tree_util.tree_leaves_with_path(training.start),
+            jax.tree.leaves(jax.device_get(state)),
+            strict=True,
         )
         if np.array_equal(old, new)
     ]
     assert not still
 
 
-def test_resumed_run_equals_straight_run(run):
-    straight, seen = run(4)
-    half, first = run(2)
-    resumed, rest = run(4, state=half)
+def test_resumed_run_equals_straight_run(training):
+    straight, seen = training.straight
+    half, first = training.run(2)
+    resumed, rest = training.run(4, state=half)
     chex.assert_trees_all_equal(straight, resumed)
     assert seen == first + rest
 
 
-def test_four_devices_equal_one(run):
-    _, one = run(3)
-    _, four = run(3, devices=4)
-    chex.assert_trees_all_close(one, four, rtol=1e-5)
+def test_four_devices_equal_one(training):
+    _, four = training.run(3, devices=4)
+    chex.assert_trees_all_close(training.straight[1][:3], four, rtol=1e-5)
 
 
-def test_runs_with_one_program_per_device(run):
-    state, seen = run(2, devices=4, mode="pmap")
+def test_runs_with_one_program_per_device(training):
+    state, seen = training.run(2, devices=4, mode="pmap")
     assert all(np.isfinite(list(metrics.values())).all() for metrics in seen)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
 

@@ -2,6 +2,7 @@ import csv
 import json
 
 import jax.numpy as jnp
+import pytest
 
 from jaxmed.train import logs
 
@@ -71,3 +72,19 @@ def test_journal_remembers_over_starts(tmp_path):
     assert seen == [("skipped", 3), ("skipped", 5), ("stopped", 6)]
     assert journal.read()[1]["reason"] == "NaN"
     assert logs.Journal(tmp_path / "none").read() == []
+
+
+@pytest.mark.faults
+def test_events_that_cannot_be_written_are_said_and_written_later(tmp_path, caplog, record_fault):
+    journal = logs.Journal(tmp_path)
+    (tmp_path / "events.jsonl").mkdir()
+    for step in (1, 2):
+        journal.note("skipped", step)
+    assert [record.message.split(" in ")[0] for record in caplog.records] == [
+        "step 1: 'skipped' is not noted",
+        "step 2: 'skipped' is not noted",
+    ]
+    (tmp_path / "events.jsonl").rmdir()
+    journal.note("stopped", 3)
+    assert [event["step"] for event in journal.read()] == [1, 2, 3]
+    record_fault("11 a journal that cannot be written for a while", "said each time; complete afterwards")

@@ -81,8 +81,7 @@ def test_tensorboard_gets_the_scalars_when_they_are_due(monkeypatch, tmp_path):
 
 @pytest.mark.faults
 def test_failing_log_does_not_end_the_run(tmp_path, caplog, record_fault):
-    log = logs.MetricLog(tmp_path, every=1)
-    observe = observers.tolerate(log)
+    observe = observers.tolerate(logs.MetricLog(tmp_path, every=1))
     observe(1, None, metrics_of(1))
     (tmp_path / "metrics.jsonl").rename(tmp_path / "kept.jsonl")
     (tmp_path / "metrics.jsonl").mkdir()
@@ -91,4 +90,7 @@ def test_failing_log_does_not_end_the_run(tmp_path, caplog, record_fault):
     assert [record.message.split(":")[0] for record in caplog.records] == ["step 2"]
     assert "MetricLog failed: IsADirectoryError" in caplog.text
     assert len((tmp_path / "kept.jsonl").read_text().splitlines()) == 1
+    # A log that fails from the first step on, too: nothing is opened before.
+    observers.tolerate(logs.MetricLog(tmp_path, every=1))(4, None, metrics_of(4))
+    assert caplog.records[-1].message.startswith("step 4: MetricLog failed: IsADirectoryError")
     record_fault("11 a logger that fails", "said once, training goes on")

@@ -63,3 +63,14 @@ def test_file_system_without_locks_is_said_and_does_not_hinder(tmp_path, monkeyp
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
     with lock.hold(tmp_path / "seed0"):
         assert "warning: no lock" in capsys.readouterr().err
+
+
+@pytest.mark.faults
+def test_place_that_cannot_be_written_is_said_in_one_line(tmp_path, record_fault):
+    (tmp_path / "runs").write_text("a file")
+    with pytest.raises(UserError) as caught, lock.hold(tmp_path / "runs" / "paper" / "seed0"):
+        pytest.fail("held a lock that is nowhere")
+    said = str(caught.value)
+    assert "Not a directory; wanted a --workdir that can be written" in said
+    assert "\n" not in said
+    record_fault("3 --workdir below a file", said.replace(str(tmp_path), "..."))
