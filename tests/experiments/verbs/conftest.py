@@ -1,5 +1,6 @@
 """A paper of one weight, for tests of the verbs: quick to train and with known results."""
 
+import functools
 import itertools
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -14,6 +15,7 @@ import pytest
 from experiments.contract import Claim, Comparison, Data, Experiment, Published, Row, Table
 from experiments.verbs import papers
 from jaxmed.algorithms.supervised import supervised
+from jaxmed.train import fit
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,14 @@ def make_data(
 
 
 def make_algorithm(config, data):
+    return learn(config.learning_rate)
+
+
+@functools.cache
+def learn(rate):
     return supervised(
         Weight(),
-        optax.sgd(config.learning_rate),
+        optax.sgd(rate),
         prepare=lambda batch, key: (batch["x"], batch["y"]),
         loss=lambda outputs, targets: jnp.square(outputs - targets)[:, 0],
     )
@@ -75,7 +82,7 @@ def make_algorithm(config, data):
 
 def evaluate(config, state, data):
     weight = float(state.net.params["Dense_0"]["kernel"][0, 0])
-    cases = {f"case-{config.fold}-{number}": weight + 0.01 * number for number in range(6)}
+    cases = {f"case-{config.fold}-{number}": weight + 0.01 * number for number in range(3)}
     return {"weight": cases, "loss": {"all": abs(weight - data.evaluation)}}
 
 
@@ -121,9 +128,13 @@ TOY = Experiment(
 )
 
 
+compile_step = functools.lru_cache(maxsize=4)(fit.compile_step)
+
+
 @pytest.fixture
 def toy(monkeypatch):
-    """Makes `toy` the only paper."""
+    """Makes `toy` the only paper, its step compiled once for all tests."""
+    monkeypatch.setattr(fit, "compile_step", compile_step)
     monkeypatch.setattr(papers, "paper_names", lambda: ["toy"])
     monkeypatch.setattr(papers, "find_paper", lambda name: TOY)
     return TOY

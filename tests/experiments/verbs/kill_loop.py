@@ -1,6 +1,6 @@
 """Kills a training run again and again at random moments, and compares its end with an uninterrupted run.
 
-python tests/experiments/verbs/kill_loop.py [number of kills] [seed of the moments]
+PYTHONPATH=. python tests/experiments/verbs/kill_loop.py [number of kills] [seed of the moments]
 """
 
 import itertools
@@ -34,7 +34,7 @@ class Config:
     """A perceptron of 0.8 million parameters, 9 MB with Adam's moments."""
 
     width: int = 512
-    num_steps: int = 300
+    num_steps: int = 320
     batch_size: int = 8
 
 
@@ -79,9 +79,10 @@ EXPERIMENT = Experiment(
     evaluate=lambda config, state, data: {"step": {"all": float(state.step)}},
 )
 NAME = runs.RunName("perceptron", "demo", Config(), 0)
+STEPS_PER_KILL, SPARE_STEPS = 14, 40
 
 
-def run_in_a_process(workdir: Path) -> int:
+def run_in_a_process(workdir: Path, num_steps: int) -> int:
     """Starts (or resumes) the run in a forked process; returns its number."""
     process = os.fork()
     if process:
@@ -89,7 +90,7 @@ def run_in_a_process(workdir: Path) -> int:
     code = 1
     try:
         host.enable_compilation_cache(workdir.parent / "xla")
-        runs.run(NAME, options(workdir))
+        runs.run(NAME, options(workdir), num_steps=num_steps)
         code = 0
     finally:
         sys.stderr.flush()
@@ -128,11 +129,11 @@ def wait_for_steps(process: int, folder: Path, before: int, num_steps: int) -> N
         time.sleep(0.002)
 
 
-def kill_often(folder: Path, workdir: Path, num_kills: int, moments: random.Random) -> None:
+def kill_often(folder: Path, workdir: Path, num_kills: int, num_steps: int, moments: random.Random) -> None:
     """Starts the run and kills it, `num_kills` times, a quarter of them before its first step."""
     for number in range(1, num_kills + 1):
         before = len(starts(folder))
-        process = run_in_a_process(workdir)
+        process = run_in_a_process(workdir, num_steps)
         if moments.random() < 3 / 4:
             wait_for_steps(process, folder, before, moments.randint(0, 20))
         time.sleep(moments.random() * 0.1)
@@ -149,13 +150,13 @@ def kill_often(folder: Path, workdir: Path, num_kills: int, moments: random.Rand
 def main(num_kills: int, seed: int) -> int:
     """Prints the log; 0 if nothing differs."""
     papers.find_paper = lambda name: EXPERIMENT
-    moments = random.Random(seed)
+    moments, num_steps = random.Random(seed), STEPS_PER_KILL * num_kills + SPARE_STEPS
     with tempfile.TemporaryDirectory() as scratch:
         whole, cut = Path(scratch, "whole"), Path(scratch, "cut")
-        assert os.waitpid(run_in_a_process(whole), 0)[1] == 0
+        assert os.waitpid(run_in_a_process(whole, num_steps), 0)[1] == 0
         folder = runs.run_folder(NAME, options(cut))
-        kill_often(folder, cut, num_kills, moments)
-        assert os.waitpid(run_in_a_process(cut), 0)[1] == 0
+        kill_often(folder, cut, num_kills, num_steps, moments)
+        assert os.waitpid(run_in_a_process(cut, num_steps), 0)[1] == 0
         events = logs.Journal(folder).read()
         print("starts:", " ".join(f"{event['event']}@{event['step']}" for event in events))
         other = runs.run_folder(NAME, options(whole))
