@@ -45,7 +45,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--directory", type=Path, help="disk to save to; the system's temporary folder if not given"
     )
-    parser.add_argument("--output", type=Path, help="JSON file for the results")
+    parser.add_argument(
+        "--output", type=Path, help="JSON file for the results; a summary in Markdown lies beside it"
+    )
     return parser.parse_args()
 
 
@@ -160,19 +162,29 @@ def main() -> None:
         "load_average": os.getloadavg()[0],
     }
     timings = time_alternately(arguments)
-    ratios, blocked = timings["ratio"], timings["seconds_blocked_per_save"]
-    print(
-        f"{machine['device']}, {machine['num_processors']} processors: "
-        f"state of {timings['state_bytes'] / 1e6:.0f} MB, saved every {arguments.every} steps: "
-        f"{statistics.median(ratios):.3f} of the time without [{min(ratios):.3f}-{max(ratios):.3f}]; "
-        f"a save stops training for {1e3 * statistics.median(blocked):.0f} ms "
-        f"[{1e3 * min(blocked):.0f}-{1e3 * max(blocked):.0f}]"
-    )
+    summary = summarise(timings, arguments.every)
+    print(summary)
     if arguments.output:
         settings = {
             name: getattr(arguments, name) for name in ("width", "batch", "every", "windows", "repeats")
         }
         arguments.output.write_text(json.dumps({**settings, **machine, **timings}, indent=2) + "\n")
+        where = ", ".join(f"{name} {value}" for name, value in {**machine, **settings}.items())
+        arguments.output.with_suffix(".md").write_text(
+            f"# Training while checkpoints are saved\n\n{where}\n\n{summary}\n"
+        )
+
+
+def summarise(timings: dict[str, Any], every: int) -> str:
+    """The results as two sentences: medians with their ranges."""
+    ratios, blocked = timings["ratio"], timings["seconds_blocked_per_save"]
+    plain = timings["seconds_per_step"]
+    return (
+        f"State of {timings['state_bytes'] / 1e6:.0f} MB, saved every {every} steps of "
+        f"{1e3 * statistics.median(plain):.0f} ms: {statistics.median(ratios):.3f} of the time without "
+        f"[{min(ratios):.3f}-{max(ratios):.3f}].\nA save stops training for "
+        f"{1e3 * statistics.median(blocked):.0f} ms [{1e3 * min(blocked):.0f}-{1e3 * max(blocked):.0f}]."
+    )
 
 
 if __name__ == "__main__":
