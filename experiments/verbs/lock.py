@@ -47,5 +47,6 @@ def _open_lock(folder: Path) -> TextIO:
         return folder.with_name(f".{folder.name}.lock").open("a+")
     except OSError as error:
         raise UserError(
-            f"{folder} cannot be made: {error.filename}: {error.strerror}; wanted a --workdir that can be written"
+            f"{folder} cannot be made: {error.filename}: {error.strerror}; wanted a --workdir that can be "
+            f"written"
         ) from error
