@@ -32,7 +32,7 @@ from benchmarks.operator_cases import CASES, PLAIN, Case
 from experiments.verbs import provenance
 from jaxmed.train import host
 
-_WARM_UP, _MIN_ROUNDS = 2, 5
+_WARM_UP, _MIN_ROUNDS = 1, 3
 
 Step = Callable[[], Any]
 
