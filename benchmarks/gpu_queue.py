@@ -59,6 +59,14 @@ ITEMS = (
         60.0,
     ),
     Item(
+        "operators",
+        "benchmarks.operators --dtype bfloat16 --seconds 0.5 --without-torch --output {out} --only conv-3d "
+        "conv-3d-strided depthwise-3d transposed-3d transposed-3d-wide upsample-conv-3d pool-3d "
+        "instance-norm-3d",
+        "benchmarks.operators --quick --without-torch --only pool-2d --output {out}",
+        75.0,
+    ),
+    Item(
         "kernel-change",
         "benchmarks.radon --size 512 --batch 32 --angles 256 --methods projector fft --output {out}",
         "benchmarks.radon --size 32 --batch 2 --angles 8 --repeats 2 --methods fft --output {out}",

@@ -19,7 +19,7 @@ import importlib.util
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ _WARM_UP, _MIN_ROUNDS = 1, 3
 Step = Callable[[], Any]
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -50,7 +50,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--without-torch", action="store_true", help="leave PyTorch out")
     parser.add_argument("--plain-malloc", action="store_true", help="leave the C library's settings alone")
     parser.add_argument("--output", type=Path, help="path of the results, without .json and .md")
-    return parser.parse_args()
+    return parser.parse_args(arguments)
 
 
 def make_arrays(case: Case, quick: bool, dtype: str) -> list[jax.Array]:
@@ -192,9 +192,9 @@ def _spread(form: Mapping[str, float]) -> str:
     return f"{form['ratio']:.3g} [{form['ratio_min']:.2g} - {form['ratio_max']:.2g}]"
 
 
-def main() -> None:
+def main(command_line: Sequence[str] | None = None) -> None:
     """Runs the benchmark, prints the table and writes the files."""
-    arguments = parse_arguments()
+    arguments = parse_arguments(command_line)
     if not arguments.plain_malloc:
         host.tune_malloc()
     machine = {**provenance.describe(), "num_processors": os.cpu_count()}
