@@ -1,13 +1,14 @@
 """Measure what surrounds a training step: dispatch, sending, crops on the device, and memory.
 
 python -m benchmarks.steps time --output benchmarks/results/steps-time
+python -m benchmarks.steps time --only crops ahead --output benchmarks/results/steps-time
 python -m benchmarks.steps memory --output benchmarks/results/steps-memory
 
 `time` alternates two forms of the same training in `jaxmed.train.fit` and gives the ratio of their median
-step times, the median and range over rounds; two minutes, with nothing beside it. `memory` reads what the
-compiler plans for a step, and adds up what the forward pass keeps for the backward pass (`jax.vjp`), which no
-compiler changes: XLA for CPUs merges the second computation of rematerialisation with the first, so that only
-the latter shows what it saves.
+step times, the median and range over rounds; two minutes, with nothing beside it. Parts measured one by one
+join those of the same commit in the file. `memory` reads what the compiler plans for a step, and adds up what
+the forward pass keeps for the backward pass (`jax.vjp`), which no compiler changes: XLA for CPUs merges the
+second computation of rematerialisation with the first, so that only the latter shows what it saves.
 """
 
 import argparse
@@ -38,6 +39,8 @@ from jaxmed.train import mesh as meshes
 
 Batches = Iterator[Mapping[str, Any]]
 Run = Callable[[], float]
+Comparison = tuple[str, Run, Run]
+"""What is compared, the form after the change and the one before it; each gives seconds of a step."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -46,6 +49,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=("time", "memory"))
+    parser.add_argument("--only", nargs="+", choices=COMPARISONS, default=list(COMPARISONS))
     parser.add_argument("--rounds", type=int, default=5, help="of alternation")
     parser.add_argument("--output", type=Path, help="path of the results, without .json and .md")
     return parser.parse_args()
@@ -188,35 +192,49 @@ def cropping(*, on_device: bool) -> Run:
     return lambda: time_run(algorithm, batches, 40)
 
 
-def comparisons() -> dict[str, tuple[Run, Run]]:
-    """By name, the form after the change and the one before it."""
-    small = {"image": np.random.default_rng(0).standard_normal((32, 16), dtype=np.float32)}
-    perceptron = make_perceptron()
-    unet, images = make_unet(widths=(8, 16, 32)), image_batch(4, 64, 64, 1)
-    alone = dispatched(perceptron, small, 320, 1)
-    return {
-        "perceptron, 4 steps a dispatch / 1": (dispatched(perceptron, small, 320, 4), alone),
-        "perceptron, 16 steps a dispatch / 1": (dispatched(perceptron, small, 320, 16), alone),
-        "2-D U-Net 8..32, 4 x 64^2, 4 steps a dispatch / 1": (
-            dispatched(unet, images, 24, 4),
-            dispatched(unet, images, 24, 1),
-        ),
-        "loader that waits 10 ms, loading ahead / after each step": (
-            waiting(0.01, block=False),
-            waiting(0.01, block=True),
-        ),
-        "8 crops of 48^3 from 16 volumes of 96^3, on the device / by the host": (
-            cropping(on_device=True),
-            cropping(on_device=False),
-        ),
-    }
+def dispatching_perceptron(together: int) -> Comparison:
+    """A step shorter than the host's work around it, several at a call and alone."""
+    batch = {"image": np.random.default_rng(0).standard_normal((32, 16), dtype=np.float32)}
+    algorithm = make_perceptron()
+    return (
+        f"perceptron, {together} steps a dispatch / 1",
+        dispatched(algorithm, batch, 320, together),
+        dispatched(algorithm, batch, 320, 1),
+    )
 
 
-def measure_time(rounds: int) -> list[dict[str, Any]]:
+def dispatching_unet() -> Comparison:
+    """A step longer than the host's work around it."""
+    algorithm, batch = make_unet(widths=(8, 16, 32)), image_batch(4, 64, 64, 1)
+    return (
+        "2-D U-Net 8..32, 4 x 64^2, 4 steps a dispatch / 1",
+        dispatched(algorithm, batch, 24, 4),
+        dispatched(algorithm, batch, 24, 1),
+    )
+
+
+COMPARISONS: dict[str, Callable[[], Comparison]] = {
+    "perceptron-4": lambda: dispatching_perceptron(4),
+    "perceptron-16": lambda: dispatching_perceptron(16),
+    "unet-4": dispatching_unet,
+    "ahead": lambda: (
+        "loader that waits 10 ms, loading ahead / after each step",
+        waiting(0.01, block=False),
+        waiting(0.01, block=True),
+    ),
+    "crops": lambda: (
+        "8 crops of 48^3 from 16 volumes of 96^3, on the device / by the host",
+        cropping(on_device=True),
+        cropping(on_device=False),
+    ),
+}
+
+
+def measure_time(names: list[str], rounds: int) -> list[dict[str, Any]]:
     """Alternate the two forms of each comparison, each first in every other round."""
     rows = []
     with compilation.private_cache():
-        for name, (after, before) in comparisons().items():
+        for name, after, before in (COMPARISONS[name]() for name in names):
             pairs = []
             for number in range(rounds + 1):
                 if number % 2:
@@ -239,6 +257,7 @@ def measure_time(rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+MEMORY_TITLE = "Memory of a step: 2-D residual U-Net 16..128, 128^2, Adam"
 TIME_HEADER = "| what | after, ms a step | before, ms | ratio | range |\n|---|---|---|---|---|"
 MEMORY_HEADER = """\
 | step | arguments, MB | of them reused for results | temporaries | kept for the backward pass |
@@ -292,11 +311,11 @@ def count_kept(batch: Mapping[str, Any], **fields: Any) -> int:
 
 
 def measure_memory() -> list[dict[str, Any]]:
-    """A 3-D U-Net's step in several forms."""
+    """A U-Net's step in several forms."""
     net: dict[str, Any] = {"widths": (16, 32, 64, 128)}
 
     def shapes(batch_size):
-        leaf = jax.ShapeDtypeStruct((batch_size, 32, 32, 32, 1), jnp.float32)
+        leaf = jax.ShapeDtypeStruct((batch_size, 128, 128, 1), jnp.float32)
         return {"image": leaf, "label": leaf}
 
     large, small = shapes(8), shapes(2)
@@ -336,15 +355,23 @@ def main() -> None:
     is_time = arguments.what == "time"
     header, show = (TIME_HEADER, format_time) if is_time else (MEMORY_HEADER, format_memory)
     print(header, flush=True)
-    rows = measure_time(arguments.rounds) if is_time else measure_memory()
+    rows = measure_time(arguments.only, arguments.rounds) if is_time else measure_memory()
     if arguments.output:
+        file = arguments.output.with_suffix(".json")
+        rows = join(file, machine["commit"], rows) if is_time else rows
         where = ", ".join(f"{name} {value}" for name, value in machine.items())
         table = "\n".join([header, *map(show, rows)])
-        title = "Around the step: time" if is_time else "Memory of a step: 3-D U-Net 16..128, 32^3"
-        arguments.output.with_suffix(".md").write_text(f"# {title}\n\n{where}\n\n{table}\n")
-        arguments.output.with_suffix(".json").write_text(
-            json.dumps({**machine, "rows": rows}, indent=1) + "\n"
-        )
+        title = "Around the step: time" if is_time else MEMORY_TITLE
+        file.with_suffix(".md").write_text(f"# {title}\n\n{where}\n\n{table}\n")
+        file.write_text(json.dumps({**machine, "rows": rows}, indent=1) + "\n")
+
+
+def join(file: Path, commit: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, after those of earlier calls at the same commit that were not measured anew."""
+    before = json.loads(file.read_bytes()) if file.exists() else {"commit": None}
+    names = {row["what"] for row in rows}
+    kept = [row for row in before["rows"] if row["what"] not in names] if before["commit"] == commit else []
+    return kept + rows
 
 
 if __name__ == "__main__":
