@@ -1,13 +1,14 @@
 """Check training on many devices, count its communication, and calculate how it scales.
 
-python -m benchmarks.scaling --output benchmarks/results/scaling
+python -m benchmarks.scaling measured --output benchmarks/results/scaling-measured
+python -m benchmarks.scaling calculated --output benchmarks/results/scaling-calculated
 
-First, MEASURED on forced host devices: small models and every paper's tiny preset are trained for two steps
+MEASURED, on forced host devices: small models and every paper's tiny preset are trained for two steps
 on each mesh and compared with one device, strong (a batch of 8 split over the devices) and weak (one example
 for each device); of each compiled step the collective operations and their bytes are counted. A 2-D and a 3-D
 residual U-Net run in float64, so that a wrong sum cannot hide behind rounding; papers in their own float32.
 
-Then, CALCULATED: the all-reduces of paper-sized steps, as compiled for 8 devices, against the data sheets'
+CALCULATED: the all-reduces of paper-sized steps, as compiled for 8 devices, against the data sheets'
 rates (jaxmed.bench.scaling), with the step on one device at the data sheet's roofline of its matrix products
 and convolutions. No device can be faster, so that the efficiencies are lower than what a real, slower step
 keeps as far as rates are reached, and nothing but a calculation.
@@ -76,10 +77,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--devices", type=int, nargs="+", default=[1, 2, 4, 8], help="numbers of devices")
-    parser.add_argument("--papers", nargs="*", help="these papers; all by default, none for none")
-    parser.add_argument("--calculate-papers", nargs="*", help="paper presets to calculate; as --papers")
-    parser.add_argument("--calculate-devices", type=int, nargs="+", default=[8, 64, 512])
+    parser.add_argument("what", choices=("measured", "calculated"))
+    parser.add_argument("--devices", type=int, nargs="+", help="1 2 4 8 measured, 8 64 512 calculated")
+    parser.add_argument("--papers", nargs="*", help="these papers, or none; all by default")
     parser.add_argument("--machines", nargs="+", choices=scaling.MACHINES, default=list(scaling.MACHINES))
     parser.add_argument("--output", type=Path, help="path of the results, without .json and .md")
     return parser.parse_args()
@@ -173,20 +173,22 @@ def run(case: Case, batch_size: int, data: int, space: int) -> tuple[list[float]
 
 def count(case: Case, devices: list[int]) -> list[dict[str, Any]]:
     """The rows of one case: strong and weak scaling on every mesh."""
-    rows, references = [], {}
+    rows, runs = [], {}
+
+    def run_once(*layout: int) -> tuple[list[float], list]:
+        if layout not in runs:
+            runs[layout] = run(case, *layout)
+        return runs[layout]
+
     for scale in ("strong", "weak"):
         for num_devices in devices:
             batch_size = STRONG_BATCH if scale == "strong" else num_devices
             layouts = [(num_devices, 1)]
             if case.has_volumes and num_devices > 1 and scale == "strong":
                 layouts += [(1, num_devices)] + ([(num_devices // 2, 2)] if num_devices > 2 else [])
-            if batch_size not in references:
-                references[batch_size] = run(case, batch_size, 1, 1)
+            wanted = np.array(run_once(batch_size, 1, 1)[0])
             for data, space in layouts:
-                values, found = (
-                    references[batch_size] if data * space == 1 else run(case, batch_size, data, space)
-                )
-                wanted = np.array(references[batch_size][0])
+                values, found = run_once(batch_size, data, space)
                 rows.append(
                     {
                         "model": case.name,
@@ -308,32 +310,43 @@ def describe_inputs(found: list[Need], machines: list[scaling.Machine]) -> list[
     return lines
 
 
+def measure(arguments: argparse.Namespace, names: list[str]) -> tuple[str, dict[str, Any]]:
+    """Compare and count; the table and the rows."""
+    print(COUNTED, flush=True)
+    cases = own_cases() + [paper_case(name) for name in names]
+    rows = [row for case in cases for row in count(case, arguments.devices or [1, 2, 4, 8])]
+    return "\n".join([COUNTED, *map(format_count, rows)]), {"measured": rows}
+
+
+def calculate_all(arguments: argparse.Namespace, names: list[str]) -> tuple[str, dict[str, Any]]:
+    """Calculate; the table with its inputs, and the rows."""
+    found, machines = needs(names), [scaling.MACHINES[name] for name in arguments.machines]
+    devices = arguments.devices or [8, 64, 512]
+    rows = [row for need in found for machine in machines for row in calculate(need, machine, devices)]
+    inputs = describe_inputs(found, machines)
+    table = "\n".join([CALCULATED, *map(format_calculation, rows), "", "Inputs:", "", *inputs])
+    print(table, flush=True)
+    return table, {"calculated": rows, "inputs": inputs}
+
+
+TITLES = {
+    "measured": "Scaling, measured on forced host devices",
+    "calculated": "Weak scaling: a CALCULATION from data sheets, nothing measured",
+}
+
+
 def main() -> None:
-    """Run the benchmark, print the tables and write the files."""
+    """Run one part, print its table and write the files."""
     arguments = parse_arguments()
     machine = {**provenance.describe(), "num_processors": os.cpu_count()}
-    known = papers.paper_names()
-    names = known if arguments.papers is None else arguments.papers
-    print(f"MEASURED on forced host devices ({machine['device']})\n\n{COUNTED}", flush=True)
-    cases = own_cases() + [paper_case(name) for name in names]
-    counted = [row for case in cases for row in count(case, arguments.devices)]
-    print("\nCALCULATION from data sheets, nothing measured; weak scaling\n", flush=True)
-    found = needs(known if arguments.calculate_papers is None else arguments.calculate_papers)
-    machines = [scaling.MACHINES[name] for name in arguments.machines]
-    inputs = describe_inputs(found, machines)
-    devices = arguments.calculate_devices
-    calculated = [row for need in found for one in machines for row in calculate(need, one, devices)]
-    calculation = "\n".join([CALCULATED, *map(format_calculation, calculated), "", "Inputs:", "", *inputs])
-    print(calculation)
+    names = papers.paper_names() if arguments.papers is None else arguments.papers
+    print(f"# {TITLES[arguments.what]}\n", flush=True)
+    part = measure if arguments.what == "measured" else calculate_all
+    table, rows = part(arguments, names)
     if arguments.output:
         where = ", ".join(f"{name} {value}" for name, value in machine.items())
-        counts = "\n".join([COUNTED, *map(format_count, counted)])
-        arguments.output.with_suffix(".md").write_text(
-            f"# Scaling\n\n## Measured on forced host devices\n\n{where}\n\n{counts}\n\n"
-            f"## Calculated from data sheets, nothing measured\n\nWeak scaling.\n\n{calculation}\n"
-        )
-        results = {**machine, "measured": counted, "calculated": calculated, "inputs": inputs}
-        arguments.output.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
+        arguments.output.with_suffix(".md").write_text(f"# {TITLES[arguments.what]}\n\n{where}\n\n{table}\n")
+        arguments.output.with_suffix(".json").write_text(json.dumps({**machine, **rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
