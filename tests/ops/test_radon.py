@@ -9,60 +9,16 @@ from jax.sharding import PartitionSpec as P
 from scipy import ndimage
 from skimage import transform
 
+from benchmarks import analytic_sinograms
+from benchmarks.analytic_sinograms import DISC, SHEPP_LOGAN, ellipse_image
 from jaxmed import types
 from jaxmed.ops import radon
 
 METHODS = ("exact", "projector")
 
-# Modified Shepp-Logan phantom on [-1, 1]^2, y upwards: value, half axes, centre, tilt in degrees.
-SHEPP_LOGAN = np.array(
-    [
-        [1.0, 0.69, 0.92, 0.0, 0.0, 0.0],
-        [-0.8, 0.6624, 0.874, 0.0, -0.0184, 0.0],
-        [-0.2, 0.11, 0.31, 0.22, 0.0, -18.0],
-        [-0.2, 0.16, 0.41, -0.22, 0.0, 18.0],
-        [0.1, 0.21, 0.25, 0.0, 0.35, 0.0],
-        [0.1, 0.046, 0.046, 0.0, 0.1, 0.0],
-        [0.1, 0.046, 0.046, 0.0, -0.1, 0.0],
-        [0.1, 0.046, 0.023, -0.08, -0.605, 0.0],
-        [0.1, 0.023, 0.023, 0.0, -0.606, 0.0],
-        [0.1, 0.023, 0.046, 0.06, -0.605, 0.0],
-    ]
-)
-DISC = np.array([[1.0, 0.6, 0.6, 0.1, -0.15, 0.0]])
-
-
-def scaled(ellipses, size):
-    """Ellipses in pixels, inside the inscribed circle."""
-    pixels = ellipses.copy()
-    pixels[:, 1:5] *= 0.95 * (size // 2)
-    return pixels
-
-
-def ellipse_image(ellipses, size, oversampling=8):
-    """Mean of the ellipses over each pixel."""
-    offsets = (np.arange(size * oversampling) + 0.5) / oversampling - 0.5 - size // 2
-    x, y = offsets[None, :], -offsets[:, None]
-    image = np.zeros((size * oversampling,) * 2)
-    for value, a, b, x0, y0, degrees in scaled(ellipses, size):
-        c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
-        u, v = (x - x0) * c + (y - y0) * s, (y - y0) * c - (x - x0) * s
-        image += value * ((u / a) ** 2 + (v / b) ** 2 <= 1.0)
-    return image.reshape(size, oversampling, size, oversampling).mean((1, 3))
-
 
 def ellipse_sinogram(ellipses, size, num_angles):
-    """Line integrals 2 v a b sqrt(r^2 - (t - t0)^2) / r^2, r^2 = a^2 cos^2 + b^2 sin^2 of the tilt."""
-    theta = np.arange(num_angles)[:, None] * np.pi / num_angles
-    count = radon.num_detectors(size)
-    t = np.arange(count)[None, :] - count // 2
-    sinogram = np.zeros((num_angles, count))
-    for value, a, b, x0, y0, degrees in scaled(ellipses, size):
-        tilted = theta - np.deg2rad(degrees)
-        squared = (a * np.cos(tilted)) ** 2 + (b * np.sin(tilted)) ** 2
-        distance = t - x0 * np.cos(theta) - y0 * np.sin(theta)
-        sinogram += 2 * value * a * b * np.sqrt(np.maximum(squared - distance**2, 0.0)) / squared
-    return sinogram
+    return analytic_sinograms.ellipse_sinogram(ellipses, size, num_angles, radon.num_detectors(size))
 
 
 def scikit_image_sinogram(image, num_angles):

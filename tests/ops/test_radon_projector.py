@@ -4,7 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 
+from jaxmed import types
+from jaxmed.bench import collectives
 from jaxmed.ops import radon, radon_backprojector, radon_projector
 
 THETA = np.linspace(0.0, np.pi / 4, 11)
@@ -73,6 +77,25 @@ def test_accelerators_get_the_chunks_and_cpus_the_rows():
     for platform in ("cuda", "rocm", "tpu"):
         (loop,) = loop_state_shapes(platform)
         assert results in loop and sums not in loop and blocks not in loop
+
+
+@pytest.mark.parametrize("num_devices", [4, 8])
+def test_chunks_of_angles_of_a_split_batch_are_the_same_without_communication(num_devices):
+    """The form for accelerators; under jit, and as one program per device, as with --compile pmap."""
+    images = np.random.default_rng(0).standard_normal((21, 21, 4, 8), dtype=np.float32)
+    mesh = jax.make_mesh((num_devices,), (types.DATA_AXIS,), axis_types=(AxisType.Auto,))
+    spec = P(None, None, None, types.DATA_AXIS)
+    split = jax.device_put(images, NamedSharding(mesh, spec))
+
+    def project(x):
+        return radon_projector.project_by_angles(x, COSINES, SINES, 30, "joseph", 3)
+
+    alone = np.asarray(jax.jit(project)(images))
+    compiled = jax.jit(project).lower(split).compile()
+    np.testing.assert_allclose(compiled(split), alone, atol=1e-6 * np.abs(alone).max())
+    assert not collectives.list_collectives(compiled.as_text())
+    mapped = jax.jit(jax.shard_map(project, mesh=mesh, in_specs=spec, out_specs=spec))
+    np.testing.assert_allclose(mapped(images), alone, atol=1e-6 * np.abs(alone).max())
 
 
 def test_chunks_change_nothing_but_speed():
