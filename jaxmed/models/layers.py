@@ -25,7 +25,36 @@ Initializer = Callable[..., Any]
 NormKind = Literal["instance", "batch", "none"]
 
 
-class Conv(nn.Module):
+class Convolution(nn.Module, kw_only=True):
+    """What all convolutions share.
+
+    Attributes:
+        use_bias: whether a bias is added.
+        dtype: of the computation.
+        kernel_init: draws the kernel (*window, in, out), `in` that of one group.
+        bias_init: draws the bias.
+    """
+
+    use_bias: bool = True
+    dtype: DTypeLike = jnp.float32
+    kernel_init: Initializer = nn.initializers.lecun_normal()
+    bias_init: Initializer = nn.initializers.zeros
+
+    def draw_kernel(self, size: int | Sequence[int], num_axes: int, inside: int, outside: int) -> jax.Array:
+        """The parameter `kernel` in the type of the computation."""
+        window = (size,) * num_axes if isinstance(size, int) else tuple(size)
+        kernel = self.param("kernel", self.kernel_init, (*window, inside, outside), jnp.float32)
+        return jnp.asarray(kernel, self.dtype)
+
+    def add_bias(self, y: jax.Array) -> jax.Array:
+        """Adds the parameter `bias`, if there is one."""
+        if not self.use_bias:
+            return y
+        bias = self.param("bias", self.bias_init, y.shape[-1:], jnp.float32)
+        return y + jnp.broadcast_to(jnp.asarray(bias, y.dtype), y.shape)
+
+
+class Conv(Convolution):
     """Convolution; see `ops.convolution.conv`.
 
     Attributes:
@@ -35,10 +64,6 @@ class Conv(nn.Module):
         padding: "SAME", "VALID", a number of zeros on each side (as PyTorch), or (before, behind) per axis.
         kernel_dilation: distance of the window's taps, likewise.
         feature_group_count: groups of channels that do not mix.
-        use_bias: whether a bias is added.
-        dtype: of the computation.
-        kernel_init: draws the kernel (*window, in / groups, out).
-        bias_init: draws the bias.
     """
 
     features: int
@@ -47,31 +72,25 @@ class Conv(nn.Module):
     padding: Literal["SAME", "VALID"] | int | Sequence[tuple[int, int]] = "SAME"
     kernel_dilation: int | Sequence[int] = 1
     feature_group_count: int = 1
-    use_bias: bool = True
-    dtype: DTypeLike = jnp.float32
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-    bias_init: Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "batch *spatial channels"]
     ) -> Float[Array, "batch *out_spatial features"]:
         """Convolves `x`, (batch, *spatial, channels)."""
-        window = _window(self.kernel_size, x)
-        shape = (*window, x.shape[-1] // self.feature_group_count, self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, jnp.float32)
+        inside = x.shape[-1] // self.feature_group_count
         y = convolution.conv(
             x.astype(self.dtype),
-            jnp.asarray(kernel, self.dtype),
+            self.draw_kernel(self.kernel_size, x.ndim - 2, inside, self.features),
             stride=self.strides,
             padding=self.padding,
             dilation=self.kernel_dilation,
             num_groups=self.feature_group_count,
         )
-        return _add_bias(self, y) if self.use_bias else y
+        return self.add_bias(y)
 
 
-class ConvTranspose(nn.Module):
+class ConvTranspose(Convolution):
     """Transposed convolution to `strides` times the size; see `ops.convolution.conv_transpose`.
 
     Attributes:
@@ -79,63 +98,43 @@ class ConvTranspose(nn.Module):
         kernel_size: of the window, along all spatial axes or along each, not below the strides.
         strides: likewise.
         padding: "SAME" as flax, or "TORCH".
-        use_bias: whether a bias is added.
-        dtype: of the computation.
-        kernel_init: draws the kernel (*window, in, out).
-        bias_init: draws the bias.
     """
 
     features: int
     kernel_size: int | Sequence[int] = 2
     strides: int | Sequence[int] = 2
     padding: Literal["SAME", "TORCH"] = "SAME"
-    use_bias: bool = True
-    dtype: DTypeLike = jnp.float32
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-    bias_init: Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "batch *spatial channels"]
     ) -> Float[Array, "batch *upsampled features"]:
         """Up-samples `x`, (batch, *spatial, channels)."""
-        shape = (*_window(self.kernel_size, x), x.shape[-1], self.features)
-        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape, jnp.float32), self.dtype)
+        kernel = self.draw_kernel(self.kernel_size, x.ndim - 2, x.shape[-1], self.features)
         x = x.astype(self.dtype)
-        y = convolution.conv_transpose(x, kernel, stride=self.strides, padding=self.padding)
-        return _add_bias(self, y) if self.use_bias else y
+        return self.add_bias(convolution.conv_transpose(x, kernel, stride=self.strides, padding=self.padding))
 
 
-class UpsampleConv(nn.Module):
+class UpsampleConv(Convolution):
     """Nearest-neighbour up-sampling, then a convolution, in one; see `ops.convolution.upsample_conv`.
 
     Attributes:
         features: number of output channels.
         kernel_size: of the window, along all spatial axes or along each.
         factor: of the up-sampling, likewise.
-        use_bias: whether a bias is added.
-        dtype: of the computation.
-        kernel_init: draws the kernel (*window, in, out).
-        bias_init: draws the bias.
     """
 
     features: int
     kernel_size: int | Sequence[int] = 3
     factor: int | Sequence[int] = 2
-    use_bias: bool = True
-    dtype: DTypeLike = jnp.float32
-    kernel_init: Initializer = nn.initializers.lecun_normal()
-    bias_init: Initializer = nn.initializers.zeros
 
     @nn.compact
     def __call__(
         self, x: Float[Array, "batch *spatial channels"]
     ) -> Float[Array, "batch *upsampled features"]:
         """Up-samples `x`, (batch, *spatial, channels)."""
-        shape = (*_window(self.kernel_size, x), x.shape[-1], self.features)
-        kernel = jnp.asarray(self.param("kernel", self.kernel_init, shape, jnp.float32), self.dtype)
-        y = convolution.upsample_conv(x.astype(self.dtype), kernel, factor=self.factor)
-        return _add_bias(self, y) if self.use_bias else y
+        kernel = self.draw_kernel(self.kernel_size, x.ndim - 2, x.shape[-1], self.features)
+        return self.add_bias(convolution.upsample_conv(x.astype(self.dtype), kernel, factor=self.factor))
 
 
 class BatchNorm(nn.Module):
@@ -243,15 +242,6 @@ def normalize(
     if kind == "none":
         return x
     raise ValueError(f"norm: '{kind}'; known: instance, batch, none")
-
-
-def _window(size: int | Sequence[int], x: jax.Array) -> tuple[int, ...]:
-    return (size,) * (x.ndim - 2) if isinstance(size, int) else tuple(size)
-
-
-def _add_bias(layer: Any, y: jax.Array) -> jax.Array:
-    bias = layer.param("bias", layer.bias_init, y.shape[-1:], jnp.float32)
-    return y + jnp.broadcast_to(jnp.asarray(bias, y.dtype), y.shape)
 
 
 def _standardize(layer: Any, x: jax.Array, about: normalization.Moments) -> jax.Array:

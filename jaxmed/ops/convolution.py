@@ -25,7 +25,6 @@ from jaxmed.ops import convolution_forms as forms
 from jaxmed.ops import polyphase
 
 _NUM_VOLUME_AXES = 3
-_MAX_PRODUCTS = 27  # beyond a window of 3^3, a sum of products is slower than stacked taps
 
 
 def conv(
@@ -85,8 +84,6 @@ def _conv_dense(
     if math.prod(window) == 1 and not any(map(any, pads)):
         return forms.pointwise(x, kernel, strides)
     if len(window) == _NUM_VOLUME_AXES and _on_cpu() and jax.device_count() == 1:
-        if x.shape[-1] == 1 and math.prod(window) <= _MAX_PRODUCTS:
-            return forms.shifted_products(x, kernel, strides, pads, dilations)
         return forms.stacked_taps(x, kernel, strides, pads, dilations)
     return forms.native(x, kernel, strides, pads, dilations)
 

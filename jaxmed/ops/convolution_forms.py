@@ -88,7 +88,7 @@ def shifted_products(
     pads: Pads,
     dilations: Sequence[int],
 ) -> Float[Array, "batch *out_spatial out_channels"]:
-    """One input channel for each output channel (depthwise, or a single one): a sum of shifted products.
+    """One input channel for each output channel (depthwise): a sum of shifted products.
 
     Accumulated in float32 at least. Output channel o reads input channel o // (out / in).
     """

@@ -68,9 +68,7 @@ CASES = {
     "volume strided": ((5, 6, 7), (3, 3, 3), (2, 3), {"stride": 2, "padding": "SAME"}),
     "volume strided as PyTorch": ((6, 5, 4), (3, 3, 3), (2, 3), {"stride": 2, "padding": 1}),
     "volume anisotropic": ((4, 5, 6), (1, 3, 3), (2, 3), {"stride": (1, 2, 2), "padding": "SAME"}),
-    "volume of one channel": ((5, 4, 3), (3, 3, 3), (1, 3), {"stride": 1, "padding": "SAME"}),
-    "volume of one channel strided": ((5, 4, 3), (3, 3, 3), (1, 2), {"stride": 2, "padding": 1}),
-    "volume of one channel wide": ((6, 5, 7), (5, 3, 5), (1, 2), {"stride": 1, "padding": "VALID"}),
+    "volume of one channel": ((6, 5, 7), (5, 3, 5), (1, 2), {"stride": 2, "padding": "VALID"}),
     "volume dilated": ((7, 6, 5), (3, 3, 3), (2, 2), {"stride": 1, "padding": "SAME", "dilation": 2}),
     "volume pads": ((3, 4, 5), (2, 3, 2), (2, 2), {"stride": 1, "padding": ((0, 2), (1, 0), (3, 1))}),
     "volume grouped": ((5, 4, 3), (3, 3, 3), (4, 6), {"stride": 1, "padding": "SAME", "num_groups": 2}),
@@ -97,7 +95,7 @@ def test_equals_lax(case, one_device):
     assert_equals_lax(spatial, window, channels, **options)
 
 
-@pytest.mark.parametrize("case", ["volume strided as PyTorch", "volume of one channel", "image depthwise"])
+@pytest.mark.parametrize("case", ["volume strided as PyTorch", "image depthwise"])
 def test_bfloat16_is_as_near_to_the_exact_result_as_that_of_lax(case, one_device):
     spatial, window, (inside, outside), options = CASES[case]
     options = {"num_groups": 1, **options}
@@ -125,7 +123,7 @@ def test_one_cpu_takes_slices_and_products_and_others_take_lax(monkeypatch):
     assert rank_of_convolution(2) == [5]  # eight devices
     monkeypatch.setattr(jax, "device_count", lambda: 1)
     assert rank_of_convolution(2) == [4]
-    assert rank_of_convolution(1) == []
+    assert rank_of_convolution(1) == [4]
     assert rank_of_convolution(4, num_groups=2) == [4, 4]
     assert rank_of_convolution(4, num_groups=4) == []
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
