@@ -48,7 +48,7 @@ def record_fault(record_property):
 
 def pytest_terminal_summary(terminalreporter, config):
     """Prints the faults that were injected and survived, when they were asked for by name."""
-    if "faults" not in config.getoption("markexpr"):
+    if not any(mark in config.getoption("markexpr") for mark in ("faults", "fuzz")):
         return
     lines = [
         value.split("\t")

@@ -113,14 +113,20 @@ def test_configs_survive_json_and_are_hashable(case, preset):
     assert isinstance(hash(config), int)
 
 
+@functools.lru_cache(maxsize=8)
+def shapes_around_a_step(algorithm, batch_structure, batch_leaves):
+    """Remembered, since methods may share their step, and a large network is traced for seconds."""
+    batch, key = jax.tree.unflatten(batch_structure, batch_leaves), jax.random.key(0)
+    state = jax.eval_shape(algorithm.init, key, batch)
+    return state, *jax.eval_shape(algorithm.step, state, batch, key)
+
+
 def test_paper_preset_keeps_shapes(case):
     """Nothing is computed: the paper's own sizes, by shapes alone."""
     experiment, config = papers.find_paper(case[0]), make_config(*case, preset="paper")
+    leaves, structure = jax.tree.flatten(experiment.example_batch(config))
     algorithm = experiment.make_algorithm(config, None)
-    batch = experiment.example_batch(config)
-    key = jax.random.key(0)
-    state = jax.eval_shape(algorithm.init, key, batch)
-    after, metrics = jax.eval_shape(algorithm.step, state, batch, key)
+    state, after, metrics = shapes_around_a_step(algorithm, structure, tuple(leaves))
     assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(
         lambda x: (x.shape, x.dtype), after
     )

@@ -194,12 +194,25 @@ def test_train_prints_the_scores(toy, tmp_path, capsys):
 def test_killed_process_goes_on_from_its_checkpoint_and_ends_with_the_same_numbers(tmp_path):
     """SIGKILL to `python -m experiments train` after its first checkpoint, then the same command again."""
     sizes = ("--num-steps", "12", "--checkpoint-every", "3", "--log-every", "1")
-    program = (sys.executable, "-m", "experiments", "train", "fbpaug", "tiny", *sizes)
+    program = (
+        sys.executable,
+        "-m",
+        "experiments",
+        "train",
+        "fbpaug",
+        "tiny",
+        "--method",
+        "noise",
+        *sizes,
+        "--input",
+        "threads",
+    )
 
     def command(folder):
         return [*program, "--workdir", str(folder), "--cache-dir", str(tmp_path / "cache")]
 
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "xla")}
+    flags = "--xla_backend_optimization_level=0"  # one device, compiled quickly
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "xla"), "XLA_FLAGS": flags}
     subprocess.run(command(tmp_path / "whole"), cwd=ROOT, env=environment, check=True, capture_output=True)
     process = subprocess.Popen(
         command(tmp_path / "cut"),
