@@ -40,7 +40,8 @@ class Data:
     """The data of one run.
 
     Attributes:
-        name: "phantom", or the name of the data directory.
+        name: of the built-in data ("phantom", or as the experiment's `data_name` has it), or of the data
+            directory.
         batches: `batches(first_step)` gives this process's part of the training batches from that step
             on, without end; the same step always gives the same batch.
         evaluation: whatever the paper's `evaluate` reads.
@@ -252,6 +253,7 @@ class Experiment:
         evaluate: `(config, state, data) -> Scores`, the scores named as in the tables.
         tables: by name.
         method_field: the config field that chooses between the methods of the tables, if there is one.
+        data_name: `(config) -> name` of the built-in data under which results state them; None for "phantom".
         check_data: `(config, data_dir) -> (report, number of problems)`, or None without real data.
         sample: `(config, state, input, directory) -> written files`: pictures. The state is None
             where no run is named, the input None where the built-in data will do.
@@ -272,6 +274,7 @@ class Experiment:
     evaluate: Callable[[Config, Any, Data], Scores]
     tables: Mapping[str, Table] = field(default_factory=dict)
     method_field: str | None = None
+    data_name: Callable[[Config], str] | None = None
     check_data: Callable[[Config, Path], tuple[str, int]] | None = None
     sample: Callable[[Config, Any, Path | None, Path], Sequence[Path]] | None = None
     predict: Callable[[Config, Any, Path, Path], None] | None = None

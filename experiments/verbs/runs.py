@@ -34,9 +34,11 @@ class RunName:
     seed: int
 
 
-def data_name(options: RunOptions) -> str:
+def data_name(experiment: Experiment, config: Config, options: RunOptions) -> str:
     """The name under which results state their data."""
-    return PHANTOM if options.data_dir is None else options.data_dir.resolve().name
+    if options.data_dir is not None:
+        return options.data_dir.resolve().name
+    return PHANTOM if experiment.data_name is None else experiment.data_name(config)
 
 
 def run_folder(name: RunName, options: RunOptions) -> Path:
@@ -96,7 +98,7 @@ def _carry_out(name: RunName, options: RunOptions, folder: Path, num_steps: int)
     started = time.monotonic()
     experiment = papers.find_paper(name.paper)
     devices = make_mesh(name.config, options)
-    identity = {**_identity(name), "data": data_name(options)}
+    identity = {**_identity(name), "data": data_name(experiment, name.config, options)}
     folder.mkdir(parents=True, exist_ok=True)
     if hosts.is_main_process():
         write_json(folder / "config.json", identity)

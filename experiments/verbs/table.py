@@ -119,6 +119,7 @@ def make_report(
 ) -> TableReport:
     """Summarises finished rows, judges the claims and runs the tests."""
     rows = judgement.finish(finished)
+    data = runs.data_name(papers.find_paper(paper), finished[0].row.configs[0], options)
     label = configs.label(
         options.preset, papers.find_preset(papers.find_paper(paper), options.preset), config
     )
@@ -139,7 +140,7 @@ def make_report(
         ),
         claims=tuple(judgement.judge(claim, rows) for claim in table.claims),
         tests=tuple(test for c in table.comparisons for test in judgement.compare(c, rows)),
-        provenance={"data": runs.data_name(options), **provenance.describe(), **_left_out(finished)},
+        provenance={"data": data, **provenance.describe(), **_left_out(finished)},
     )
 
 

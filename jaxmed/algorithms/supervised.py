@@ -12,6 +12,9 @@ from jaxmed.train import net
 from jaxmed.train.fit import Algorithm
 from jaxmed.types import Batch, Leaf
 
+_DROPOUT = 0x64726F70
+"""Folded into the step's key, whose other draws `prepare` makes."""
+
 
 @struct.dataclass
 class SupervisedState:
@@ -31,7 +34,7 @@ def supervised(
     """Makes the algorithm that minimises the mean of `loss` over the batch.
 
     Args:
-        model: called as `model(inputs, train=...)`.
+        model: called as `model(inputs, train=...)`; may use the random key "dropout".
         optimizer: of the model's parameters.
         prepare: `(batch, key) -> (inputs, targets)`: casts, augments and normalises on the device.
         loss: `(outputs, targets) -> (batch,)`, one value per example.
@@ -41,8 +44,9 @@ def supervised(
         `weight` (batch,), the loss is the weighted mean.
     """
 
-    def batch_loss(params, batch_stats, inputs, targets, weight):
-        outputs, batch_stats = net.apply_train(model, params, batch_stats, inputs)
+    def batch_loss(params, batch_stats, inputs, targets, weight, key):
+        rngs = {"dropout": jax.random.fold_in(key, _DROPOUT)}
+        outputs, batch_stats = net.apply_train(model, params, batch_stats, inputs, rngs=rngs)
         values = loss(outputs, targets)
         return jnp.average(values, weights=weight), (batch_stats, {})
 
@@ -54,7 +58,7 @@ def supervised(
     def step(state, batch, key):
         inputs, targets = prepare(batch, key)
         new_net, value, _ = net.update_net(
-            state.net, optimizer, batch_loss, inputs, targets, batch.get("weight")
+            state.net, optimizer, batch_loss, inputs, targets, batch.get("weight"), key
         )
         return SupervisedState(step=state.step + 1, net=new_net), {"loss": value}
 

@@ -1,5 +1,6 @@
 """A function of single examples on all devices of a mesh, fed from the host and read back to it."""
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
@@ -18,7 +19,7 @@ class Spread:
     A batch is split over every axis of the mesh, space as well as data: without gradients no example needs
     another, so that each device works alone on its share and only the outputs travel. Batches that are too
     short are filled up with their last example, and its outputs are cut off again. The function is compiled
-    once per shape and dtype of an example.
+    once per shape and dtype of an example, also where the same function is spread again with other variables.
 
     While the devices work on a batch, the next one is read and sent; at most three are held there.
 
@@ -45,16 +46,10 @@ class Spread:
         if batch_size < 1:
             raise ValueError(f"batch_size: {batch_size}; wanted 1 or more")
         mesh = _find_mesh(variables)
-        examples, whole = PartitionSpec(mesh.axis_names), PartitionSpec()
         self.batch_size = -(-batch_size // mesh.size) * mesh.size
-        self._sharding = NamedSharding(mesh, examples)
-        self._variables = jax.device_put(variables, NamedSharding(mesh, whole))
-        alone = jax.shard_map(
-            _checked(function), mesh=mesh, in_specs=(whole, examples), out_specs=examples, check_vma=False
-        )
-        # A process can read its own devices only, so that with several every device receives all outputs.
-        outputs = whole if mesh.is_multi_process else examples
-        self._apply = jax.jit(alone, out_shardings=NamedSharding(mesh, outputs))
+        self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
+        self._variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
+        self._apply = _compile(function, mesh)
 
     def __call__(self, batches: Iterable[PyTree]) -> Iterator[PyTree]:
         """Applies the function to one batch after another.
@@ -88,6 +83,18 @@ class Spread:
         padding = [(0, self.batch_size - len(array))] + [(0, 0)] * (array.ndim - 1)
         filled = np.pad(array, padding, mode="edge") if len(array) < self.batch_size else np.asarray(array)
         return jax.make_array_from_callback(filled.shape, self._sharding, filled.__getitem__)
+
+
+@functools.lru_cache(maxsize=16)
+def _compile(function: Callable[[PyTree, PyTree], PyTree], mesh: Mesh) -> Callable[[PyTree, PyTree], PyTree]:
+    """Jits `function` on the mesh; the same function on the same mesh is traced and compiled once."""
+    examples, whole = PartitionSpec(mesh.axis_names), PartitionSpec()
+    alone = jax.shard_map(
+        _checked(function), mesh=mesh, in_specs=(whole, examples), out_specs=examples, check_vma=False
+    )
+    # A process can read its own devices only, so that with several every device receives all outputs.
+    outputs = whole if mesh.is_multi_process else examples
+    return jax.jit(alone, out_shardings=NamedSharding(mesh, outputs))
 
 
 def _find_mesh(variables: PyTree) -> Mesh:

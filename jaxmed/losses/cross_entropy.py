@@ -2,7 +2,7 @@
 
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Int, Num
 
 
 def binary_cross_entropy(
@@ -27,3 +27,18 @@ def binary_cross_entropy(
         raise ValueError(f"labels: shape {labels.shape}; wanted that of the logits, {logits.shape}")
     values = optax.sigmoid_binary_cross_entropy(logits.astype(jnp.float32), labels)
     return values.mean(axis=tuple(range(1, values.ndim)))
+
+
+def softmax_cross_entropy(
+    logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
+) -> Float[Array, " batch"]:
+    """Cross-entropy -log softmax(z)_y of logits z and a class y, computed in float32.
+
+    Args:
+        logits: (batch, classes).
+        labels: (batch,) classes, from 0.
+
+    Returns:
+        (batch,), in nats.
+    """
+    return optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)

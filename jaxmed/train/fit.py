@@ -1,5 +1,6 @@
 """The only training loop: it moves batches to the mesh, calls the step, and tells the observers."""
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -43,6 +44,7 @@ class Algorithm(NamedTuple):
     refresh_every: int = 1
 
 
+@functools.lru_cache(maxsize=8)
 def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callable:
     """Turns the step of an algorithm into a function on the mesh that donates the state.
 

@@ -39,3 +39,23 @@ def test_prepare_sees_the_key_of_the_step():
     first, again, other = (algorithm.step(state, batch, jax.random.key(k))[1]["loss"] for k in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+class Dropped(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        return nn.Dropout(0.5, deterministic=not train)(nn.Dense(64)(x))
+
+
+def test_model_may_use_random_keys_of_the_step():
+    algorithm = supervised(
+        Dropped(),
+        optax.sgd(0.1),
+        prepare=lambda batch, key: (batch["image"], jnp.ones((2, 64))),
+        loss=lambda outputs, targets: jnp.square(outputs - targets).mean(axis=1),
+    )
+    batch = {"image": jnp.ones((2, 3))}
+    state = algorithm.init(jax.random.key(0), batch)
+    first, again, other = (algorithm.step(state, batch, jax.random.key(k))[1]["loss"] for k in (1, 1, 2))
+    assert first == again
+    assert first != other

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import itertools
+import json
 
 import chex
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.verbs import configs, list_papers, papers, runs
+from experiments.verbs import configs, list_papers, options, papers, runs
 from jaxmed.train import fit, mesh
 
 CASES = [
@@ -42,6 +43,20 @@ def make_data(tmp_path_factory):
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(filter(None, case)))
 def case(request):
     """Of the module's scope, so that the checks of one case follow each other and share its programs."""
+    return request.param
+
+
+def cases_by_step():
+    """One case per training step: methods that return the same algorithm differ elsewhere."""
+    by_step = {}
+    for case in CASES:
+        algorithm = papers.find_paper(case[0]).make_algorithm(make_config(*case), None)
+        by_step.setdefault((case[0], algorithm), case)
+    return list(by_step.values())
+
+
+@pytest.fixture(scope="module", params=cases_by_step(), ids=lambda case: "-".join(filter(None, case)))
+def step_case(request):
     return request.param
 
 
@@ -85,8 +100,8 @@ class Training:
 
 
 @pytest.fixture(scope="module")
-def training(case, make_data, compile_step):
-    return Training(papers.find_paper(case[0]), make_config(*case), make_data(*case))
+def training(step_case, make_data, compile_step):
+    return Training(papers.find_paper(step_case[0]), make_config(*step_case), make_data(*step_case))
 
 
 @pytest.mark.parametrize("paper", papers.paper_names())
@@ -113,6 +128,7 @@ def test_configs_survive_json_and_are_hashable(case, preset):
     assert isinstance(hash(config), int)
 
 
+<<<<<<< HEAD
 @functools.lru_cache(maxsize=8)
 def shapes_around_a_step(algorithm, batch_structure, batch_leaves):
     """Remembered, since methods may share their step, and a large network is traced for seconds."""
@@ -125,6 +141,11 @@ def test_paper_preset_keeps_shapes(case):
     """Nothing is computed: the paper's own sizes, by shapes alone."""
     experiment, config = papers.find_paper(case[0]), make_config(*case, preset="paper")
     leaves, structure = jax.tree.flatten(experiment.example_batch(config))
+=======
+def test_paper_preset_keeps_shapes(step_case):
+    """Nothing is computed: the paper's own sizes, by shapes alone."""
+    experiment, config = papers.find_paper(step_case[0]), make_config(*step_case, preset="paper")
+>>>>>>> 2a507e2 (Paper 23, active learning on unbalanced data: scores, samplers on the device, rounds that go on where they stopped)
     algorithm = experiment.make_algorithm(config, None)
     state, after, metrics = shapes_around_a_step(algorithm, structure, tuple(leaves))
     assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(
@@ -194,6 +215,17 @@ def test_scores_hold_what_the_tables_show(case, make_data):
     wanted |= {claim.metric for table in experiment.tables.values() for claim in table.claims}
     assert wanted <= set(scores)
     assert all(np.isfinite(list(values.values())).all() and values for values in scores.values())
+
+
+@pytest.mark.parametrize("paper", [p for p in papers.paper_names() if papers.find_paper(p).run is not None])
+def test_run_of_several_stages_is_loaded_as_it_ended(paper, tmp_path):
+    experiment = papers.find_paper(paper)
+    name = runs.RunName(paper, "tiny", experiment.presets["tiny"], 0)
+    run_options = options.RunOptions(workdir=tmp_path, mesh=options.MeshOptions(data=1))
+    folder = runs.run(name, run_options)
+    _, _, state = runs.load(folder)
+    scores = experiment.evaluate(name.config, state, runs.make_data(experiment, name, run_options))
+    assert runs.read_result(folder)["scores"] == json.loads(json.dumps(scores))
 
 
 def test_order_of_batches_depends_on_the_seed(case, make_data):

@@ -42,3 +42,10 @@ def test_bfloat16_logits_are_averaged_in_float32():
 def test_refuses_labels_that_would_broadcast():
     with pytest.raises(ValueError, match="labels"):
         cross_entropy.binary_cross_entropy(jnp.zeros((2, 4, 4, 1)), jnp.zeros((2, 4, 4)))
+
+
+def test_softmax_cross_entropy_is_the_logarithm_of_the_probability():
+    logits = jnp.array([[1.0, 2.0, 0.5], [0.0, 0.0, 0.0]])
+    found = cross_entropy.softmax_cross_entropy(logits, jnp.array([1, 2]))
+    probability = np.exp(2) / (np.exp(1) + np.exp(2) + np.exp(0.5))
+    np.testing.assert_allclose(found, [-np.log(probability), np.log(3)], rtol=1e-6)

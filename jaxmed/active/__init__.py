@@ -1,0 +1,1 @@
+"""Active learning: how informative unlabelled examples are, and which to have labelled."""
