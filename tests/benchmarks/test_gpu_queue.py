@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_queue, operators, run, steps
+from benchmarks import gpu_queue, operators, run
 from benchmarks.gpu_queue import Item
 
 ROOT = Path(__file__).parents[2]
@@ -68,7 +68,7 @@ def test_items_name_programs_that_exist():
 
 def test_comparisons_that_the_queue_names_exist():
     commands = [c for item in gpu_queue.ITEMS for c in (item.command, item.quick) if " --only " in c]
-    parsers = {"benchmarks.run": run, "benchmarks.operators": operators, "benchmarks.steps": steps}
+    parsers = {"benchmarks.run": run, "benchmarks.operators": operators}
     assert {command.split()[0] for command in commands} == set(parsers)
     for module, *arguments in map(str.split, commands):
         parsers[module].parse_arguments(arguments)
