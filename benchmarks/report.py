@@ -1,6 +1,7 @@
 """Results of comparisons as Markdown and as a plot."""
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from matplotlib.figure import Figure
 Entry = Mapping[str, Any]
 """A comparison as `benchmarks.run` keeps it."""
 
+_FORWARD, _GRADIENT = "forward", "forward and gradient"
 _COLOURS = {"met": "tab:green", "missed": "tab:red", "": "tab:blue"}
 
 
@@ -97,12 +99,16 @@ def _row(entry: Entry) -> list[str]:
 
 
 def cause(entry: Entry) -> str:
-    """What the parts' ratios say about a missed target."""
-    parts = {name: part["ratio"]["median"] for name, part in entry["parts"].items()}
-    if not parts:
-        return "no parts measured"
-    worst = max(parts, key=lambda name: parts[name])
-    return "; ".join(f"{name} {ratio:.2f}" for name, ratio in parts.items()) + f"; most in: {worst}"
+    """Where a missed target is missed: ratios of the loss alone, and of what its gradients take besides."""
+    parts = entry["parts"]
+    if not {_FORWARD, _GRADIENT} <= parts.keys():
+        return "parts not measured"
+    forward, both = (
+        {side: statistics.median(spent) for side, spent in parts[name]["seconds"].items()}
+        for name in (_FORWARD, _GRADIENT)
+    )
+    backward = (both["ours"] - forward["ours"]) / (both["theirs"] - forward["theirs"])
+    return f"forward {forward['ours'] / forward['theirs']:.2f}, backward {backward:.2f}"
 
 
 def _part_rows(entries: Sequence[Entry]) -> list[list[str]]:
@@ -131,7 +137,7 @@ def _settings_row(entry: Entry) -> list[str]:
 
 
 def _time(seconds: Sequence[float], items: int = 1) -> str:
-    value = 1e3 * sorted(seconds)[len(seconds) // 2] / items
+    value = 1e3 * statistics.median(seconds) / items
     return f"{value:.3g} ms" if value < 1000 else f"{value / 1e3:.3g} s"
 
 

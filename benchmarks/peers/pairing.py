@@ -132,7 +132,7 @@ def _compare_parts(
     seconds = {"ours": _call(ours, worker.prepare_parts), "theirs": _call(theirs, worker.prepare_parts)}
     rounds = effort._replace(max_rounds=effort.part_rounds, min_rounds=min(3, effort.part_rounds))
     found = {}
-    for name in seconds["ours"].keys() & seconds["theirs"].keys():
+    for name in (name for name in seconds["ours"] if name in seconds["theirs"]):
         expected = {side: by_part[name] for side, by_part in seconds.items()}
         spent = _alternate(ours, theirs, expected, rounds, name)
         found[name] = {"seconds": spent, "ratio": summary(_ratios(spent))}

@@ -1,11 +1,14 @@
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from benchmarks import gpu_queue, operators, run
 from benchmarks.gpu_queue import Item
+from benchmarks.peers.cases import CASES
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,6 +67,22 @@ def test_items_name_programs_that_exist():
         for command in (item.command, item.quick):
             module = command.split()[0]
             assert module == "pytest" or (ROOT / f"{module.replace('.', '/')}.py").exists()
+
+
+def test_nothing_needs_what_gpu_machines_lack():
+    modules = {item.command.split()[0] for item in gpu_queue.ITEMS} - {"pytest"}
+    ours = {case.ours.split(":")[0] for case in CASES if case.platform == "gpu"}
+    program = (
+        "import importlib, sys\n"
+        "class Block:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('tensorflow', 'nibabel', 'pydicom', 'tyro', 'monai'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Block())\n"
+        f"for name in {sorted(modules | ours)}: importlib.import_module(name)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_comparisons_that_the_queue_names_exist():

@@ -35,14 +35,15 @@ def test_targets_are_judged_by_the_median_at_full_size(median, max_ratio, quick,
 
 
 def test_a_missed_target_has_its_cause():
-    part = {"seconds": {"theirs": [0.1], "ours": [0.3]}}
-    slow = {
-        "forward": {**part, "ratio": {"median": 0.8, "min": 0.7, "max": 0.9}},
-        "gradient": {**part, "ratio": {"median": 3.0, "min": 2.5, "max": 3.5}},
+    spread = {"ratio": {"median": 1.0, "min": 0.5, "max": 1.5}}
+    parts = {
+        "forward": {"seconds": {"theirs": [0.1], "ours": [0.2]}, **spread},
+        "forward and gradient": {"seconds": {"theirs": [0.3], "ours": [1.0]}, **spread},
     }
-    text = report.to_markdown([entry(2.5, 1.0, parts=slow)], "plot.png")
-    assert "missed: forward 0.80; gradient 3.00; most in: gradient" in text
-    assert "| a step | gradient | 50 ms | 300 ms | 3.00 (2.50 - 3.50) |" in text
+    text = report.to_markdown([entry(2.5, 1.0, parts=parts)], "plot.png")
+    assert "missed: forward 2.00, backward 4.00 |" in text
+    assert "| a step | forward | 50 ms | 200 ms | 1.00 (0.50 - 1.50) |" in text
+    assert "missed: parts not measured" in report.to_markdown([entry(2.5, 1.0)], "plot.png")
 
 
 def test_large_gains_are_said_as_factors():
