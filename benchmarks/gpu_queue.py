@@ -110,6 +110,18 @@ ITEMS = (
         60.0,
     ),
     Item(
+        "steps-time",
+        "benchmarks.steps time --rounds 3 --output {out}",
+        "benchmarks.steps time --rounds 1 --only perceptron-4 --output {out}",
+        60.0,
+    ),
+    Item(
+        "steps-memory",
+        "benchmarks.steps memory --output {out}",
+        "benchmarks.steps time --rounds 1 --only perceptron-4 --output {out}",
+        60.0,
+    ),
+    Item(
         "tests",
         "pytest -q -o addopts= --import-mode=importlib -x tests/ops tests/models",
         "pytest --version",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu_queue, operators, run
+from benchmarks import gpu_queue, operators, run, steps
 from benchmarks.gpu_queue import Item
 from benchmarks.peers.cases import CASES
 
@@ -87,7 +87,7 @@ def test_nothing_needs_what_gpu_machines_lack():
 
 def test_comparisons_that_the_queue_names_exist():
     commands = [c for item in gpu_queue.ITEMS for c in (item.command, item.quick) if " --only " in c]
-    parsers = {"benchmarks.run": run, "benchmarks.operators": operators}
+    parsers = {"benchmarks.run": run, "benchmarks.operators": operators, "benchmarks.steps": steps}
     assert {command.split()[0] for command in commands} == set(parsers)
     for module, *arguments in map(str.split, commands):
         parsers[module].parse_arguments(arguments)

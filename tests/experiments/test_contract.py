@@ -128,7 +128,6 @@ def test_configs_survive_json_and_are_hashable(case, preset):
     assert isinstance(hash(config), int)
 
 
-<<<<<<< HEAD
 @functools.lru_cache(maxsize=8)
 def shapes_around_a_step(algorithm, batch_structure, batch_leaves):
     """Remembered, since methods may share their step, and a large network is traced for seconds."""
@@ -137,15 +136,10 @@ def shapes_around_a_step(algorithm, batch_structure, batch_leaves):
     return state, *jax.eval_shape(algorithm.step, state, batch, key)
 
 
-def test_paper_preset_keeps_shapes(case):
-    """Nothing is computed: the paper's own sizes, by shapes alone."""
-    experiment, config = papers.find_paper(case[0]), make_config(*case, preset="paper")
-    leaves, structure = jax.tree.flatten(experiment.example_batch(config))
-=======
 def test_paper_preset_keeps_shapes(step_case):
     """Nothing is computed: the paper's own sizes, by shapes alone."""
     experiment, config = papers.find_paper(step_case[0]), make_config(*step_case, preset="paper")
->>>>>>> 2a507e2 (Paper 23, active learning on unbalanced data: scores, samplers on the device, rounds that go on where they stopped)
+    leaves, structure = jax.tree.flatten(experiment.example_batch(config))
     algorithm = experiment.make_algorithm(config, None)
     state, after, metrics = shapes_around_a_step(algorithm, structure, tuple(leaves))
     assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == jax.tree.map(
