@@ -51,7 +51,8 @@ def to_markdown(found: Sequence[Entry], picture: str) -> str:
         "",
     ]
     lines += _table(
-        ["work", "peer", "peer's time", "jaxmed's", "ratio", "target", "verdict"], map(_row, entries)
+        ["work", "peer", "peer's time", "jaxmed's", "ratio", "target", "verdict", "commit"],
+        map(_row, entries),
     )
     lines += [f"- Not measured: {e['title']}: {e['error']}" for e in found if "error" in e]
     programs = [entry for entry in found if "program" in entry and "error" not in entry]
@@ -74,7 +75,7 @@ def _places(entries: Sequence[Entry]) -> list[str]:
     places = dict.fromkeys(
         f"{e['device']}, {e['threads'] or 'all'} threads for each side, "
         + ", ".join(f"{name} {version}" for name, version in sorted(e["software"].items()))
-        + f"; commit {e['commit']}, {e['date']}"
+        + f"; {e['date']}"
         for e in entries
     )
     return [f"- {place}" for place in places]
@@ -95,6 +96,7 @@ def _row(entry: Entry) -> list[str]:
         spread,
         target.replace("at most", "at least") if "faster" in target else target,
         f"{mark}: {cause(entry)}" if mark == "missed" else mark,
+        entry["commit"],
     ]
 
 
@@ -169,7 +171,10 @@ def draw(entries: Sequence[Entry]) -> Figure:
     highest = max(max(e["ratio"]["max"], e["max_ratio"] or 0) for e in entries)
     panel.set_xlim(min(lowest / 1.3, 0.5), max(highest * 1.3, 2))
     panel.set_yticks(range(len(entries)), [f"{e['title']} | {e['peer']}" for e in reversed(entries)], size=8)
-    panel.set_xlabel("jaxmed's time / peer's time (below 1: jaxmed is faster); dotted: target")
+    panel.set_xlabel(
+        "jaxmed's time / peer's time (below 1: jaxmed is faster); median, quartiles, range\n"
+        "dotted: target; green: met, red: missed, blue: none was set"
+    )
     panel.spines[["top", "right", "left"]].set_visible(False)
     panel.tick_params(axis="y", length=0)
     places = dict.fromkeys(f"{e['device']}, {e['date']}" for e in entries)
