@@ -1,6 +1,7 @@
 """Training examples whose files cannot be read: named, counted, replaced in the same way everywhere."""
 
 import errno
+import itertools
 import logging
 
 import numpy as np
@@ -101,7 +102,7 @@ def test_one_bad_case_too_many_ends_the_run_at_the_same_step(executor, num_threa
     )
     given_before = 0
     with pytest.raises(pipeline.LoadError) as caught:
-        for _ in batches:
+        for _ in itertools.islice(batches, 10):
             given_before += 1
     assert given_before == step
     assert (caught.value.index, caught.value.step) == (met[2], step)
