@@ -5,7 +5,9 @@ The kinds are cine (short axis; 2-, 3- and 4-chamber long axis; outflow tract; t
 localisers (transverse and coronal).
 """
 
+import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
@@ -88,6 +90,19 @@ def class_counts(num_images: int, *, balanced: bool) -> dict[int, int]:
     remainders = np.argsort(-(spare - np.floor(spare)), kind="stable")
     counts[remainders[: num_images - counts.sum()]] += 1
     return dict(zip(labels, counts.tolist(), strict=True))
+
+
+def list_images(num_images: int, *, balanced: bool) -> list[tuple[int, int]]:
+    """The label and the number of every image of a set with the counts of `class_counts`, by label."""
+    counts = class_counts(num_images, balanced=balanced)
+    return [(label, number) for label, count in counts.items() for number in range(count)]
+
+
+def source_digest() -> str:
+    """A digest of the phantom's code: images of an older one are not those of this one."""
+    modules = (cardiac_anatomy, cardiac_contrast, shapes)
+    files = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]
 
 
 def draw_image(seed: int, label: int, number: int, size: int) -> np.ndarray:

@@ -45,7 +45,7 @@ class Spread:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size: {batch_size}; wanted 1 or more")
-        mesh = _find_mesh(variables)
+        mesh = find_mesh(variables)
         self.batch_size = -(-batch_size // mesh.size) * mesh.size
         self._sharding = NamedSharding(mesh, PartitionSpec(mesh.axis_names))
         self._variables = jax.device_put(variables, NamedSharding(mesh, PartitionSpec()))
@@ -97,8 +97,15 @@ def _compile(function: Callable[[PyTree, PyTree], PyTree], mesh: Mesh) -> Callab
     return jax.jit(alone, out_shardings=NamedSharding(mesh, outputs))
 
 
-def _find_mesh(variables: PyTree) -> Mesh:
-    """The mesh on which the arrays lie, or one of the single device that holds them."""
+def find_mesh(variables: PyTree) -> Mesh:
+    """The mesh on which arrays lie, or one of the single device that holds them.
+
+    Args:
+        variables: arrays on a mesh, on one device, or in NumPy (then the first local device is taken).
+
+    Raises:
+        ValueError: for arrays on several meshes or loose devices.
+    """
     shardings = [leaf.sharding for leaf in jax.tree.leaves(variables) if isinstance(leaf, jax.Array)]
     meshes = {s.mesh for s in shardings if isinstance(s, NamedSharding) and isinstance(s.mesh, Mesh)}
     devices = {device for sharding in shardings for device in sharding.device_set}

@@ -13,7 +13,6 @@ from jaxmed.ops.adaptive_pooling import adaptive_average_pool
 from jaxmed.ops.example_keys import example_keys
 
 _KERNEL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
-_DENSE_KERNEL = nn.initializers.normal(0.01)
 
 
 class VGG(nn.Module):
@@ -40,6 +39,8 @@ class VGG(nn.Module):
         pooled_size: side of the averaged maps.
         dropout: probability with which an output of the first hidden layer is dropped in training.
         conv_bias: whether convolutions have a bias, as the original's; batch normalisation cancels it.
+        dense_std: standard deviation of the initial kernels of the hidden and last layers; narrower ones need
+            more to keep the signal: sqrt(2 / inputs) does.
         dtype: of convolutions and activations; parameters, statistics, features and outputs are float32.
     """
 
@@ -49,14 +50,21 @@ class VGG(nn.Module):
     pooled_size: int = 7
     dropout: float = 0.5
     conv_bias: bool = False
+    dense_std: float = 0.01
     dtype: DTypeLike = jnp.float32
 
     def setup(self) -> None:
         """Makes the two parts, whose parameters are called `trunk` and `head`."""
         self.trunk = Trunk(
-            self.stages, self.hidden, self.pooled_size, self.dropout, self.conv_bias, self.dtype
+            self.stages,
+            self.hidden,
+            self.pooled_size,
+            self.dropout,
+            self.conv_bias,
+            self.dense_std,
+            self.dtype,
         )
-        self.head = nn.Dense(self.num_outputs, kernel_init=_DENSE_KERNEL)
+        self.head = nn.Dense(self.num_outputs, kernel_init=nn.initializers.normal(self.dense_std))
 
     def __call__(
         self, x: Float[Array, "batch height width channels"], *, train: bool
@@ -88,6 +96,7 @@ class Trunk(nn.Module):
     pooled_size: int
     dropout: float
     conv_bias: bool
+    dense_std: float
     dtype: DTypeLike
 
     @nn.compact
@@ -115,8 +124,8 @@ class Trunk(nn.Module):
                 x = nn.relu(x)
             if index == 1 and train and self.dropout:
                 x = _drop(x, self.make_rng("dropout"), self.dropout)
-            dense = nn.Dense(width, kernel_init=_DENSE_KERNEL, dtype=self.dtype, name=f"hidden_{index}")
-            x = dense(x)
+            kernel = nn.initializers.normal(self.dense_std)
+            x = nn.Dense(width, kernel_init=kernel, dtype=self.dtype, name=f"hidden_{index}")(x)
         return x
 
 

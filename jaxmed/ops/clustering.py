@@ -116,6 +116,25 @@ def kmeans_plus_plus(
     return np.asarray(_plus_plus(mesh, num_clusters)(key, rows, weights))
 
 
+def find_clusters(
+    key: Key[Array, ""],
+    points: Float[Leaf, "points features"],
+    num_clusters: int,
+    *,
+    num_iterations: int = 20,
+    mesh: Mesh | None = None,
+) -> KMeans:
+    """`kmeans` from a start of `kmeans_plus_plus`, with their arguments and errors."""
+    start = kmeans_plus_plus(key, points, num_clusters, mesh=mesh)
+    return kmeans(points, start, num_iterations=num_iterations, mesh=mesh)
+
+
+def unit_rows(points: Float[Array, "points features"]) -> Float[Array, "points features"]:
+    """Rows scaled to length 1; rows of zeros stay."""
+    norm = jnp.linalg.norm(points, axis=-1, keepdims=True)
+    return points / jnp.where(norm > 0, norm, 1)
+
+
 def _single_device() -> Mesh:
     device = np.array([jax.local_devices()[0]])
     return Mesh(device, (DATA_AXIS,), axis_types=(AxisType.Auto,))

@@ -161,6 +161,8 @@ def test_step_compiles_once_and_trains_every_leaf(training, compile_step):
     devices = mesh.make_mesh(1)
     batch = mesh.put_batch(next(training.data.batches(0)), devices)
     state = jax.device_put(training.start, mesh.replicated(devices))
+    if training.algorithm.refresh is not None:
+        state = mesh.replicate(training.algorithm.refresh(state), devices)
     step = compile_step(training.algorithm, devices, "jit")
     losses = []
     for number in range(12):

@@ -85,6 +85,18 @@ def test_second_centre_is_drawn_by_squared_distance():
     assert (seconds == 3).mean() == pytest.approx(0.9, abs=0.07)
 
 
+def test_found_clusters_are_those_of_a_drawn_start():
+    key = jax.random.key(4)
+    start = clustering.kmeans_plus_plus(key, POINTS, 12)
+    wanted, found = clustering.kmeans(POINTS, start), clustering.find_clusters(key, POINTS, 12)
+    np.testing.assert_array_equal(found.assignments, wanted.assignments)
+
+
+def test_unit_rows():
+    rows = clustering.unit_rows(jnp.array([[3.0, 4.0], [0.0, 0.0]]))
+    np.testing.assert_allclose(rows, [[0.6, 0.8], [0, 0]], rtol=1e-6)
+
+
 def test_coinciding_points_and_bad_sizes():
     same = np.ones((6, 2), np.float32)
     starts = clustering.kmeans_plus_plus(jax.random.key(0), same, 3)

@@ -1,0 +1,61 @@
+"""Contact sheets: many small images in rows."""
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def draw_rows(rows: Sequence[Sequence[np.ndarray] | np.ndarray], titles: Sequence[str] = ()) -> Figure:
+    """Draws rows of images in grey, each image in its own range, rows flush left.
+
+    Args:
+        rows: (height, width) images; one or more in the longest row.
+        titles: above the first image of each row.
+    """
+    width = max(map(len, rows))
+    figure, panels = plt.subplots(len(rows), width, figsize=(0.8 * width, 0.9 * len(rows)), squeeze=False)
+    for panel in panels.flat:
+        panel.set_axis_off()
+    for line, images in zip(panels, rows, strict=True):
+        for panel, image in zip(line, images, strict=False):
+            panel.imshow(image, cmap="gray")
+    for line, title in zip(panels, titles, strict=False):
+        line[0].set_title(title, fontsize=7, loc="left", pad=2)
+    figure.tight_layout(pad=0.2)
+    return figure
+
+
+def draw_groups(
+    images: np.ndarray,
+    groups: np.ndarray,
+    scores: np.ndarray | None = None,
+    *,
+    max_groups: int = 26,
+    max_images: int = 12,
+) -> Figure:
+    """Draws a row of images for each group with its number and size, the largest groups first.
+
+    Args:
+        images: (images, height, width).
+        groups: (images,) their groups.
+        scores: (images,) the best of a group are shown; without, the ones shown are spread over the group.
+        max_groups: rows; a line at the bottom tells how many smaller groups there are.
+        max_images: in a row.
+    """
+    numbers, counts = np.unique(groups, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:max_groups]
+    rows = []
+    for number in numbers[order]:
+        members = np.flatnonzero(groups == number)
+        if scores is None:
+            chosen = np.unique(np.linspace(0, len(members) - 1, max_images).astype(int))
+        else:
+            chosen = np.argsort(-scores[members], kind="stable")[:max_images]
+        rows.append(images[members[chosen]])
+    figure = draw_rows(rows, [f"{numbers[i]}: {counts[i]} images" for i in order])
+    if len(numbers) > len(order):
+        more = f"and {len(numbers) - len(order)} smaller groups"
+        figure.text(0.5, 0, more, ha="center", va="top", fontsize=8)
+    return figure

@@ -1,0 +1,41 @@
+"""Contact sheets: which images are shown, in which order, and what is said about the rest."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from jaxmed.report import contact_sheet
+
+IMAGES = np.arange(10.0)[:, None, None] * np.ones((1, 3, 3))
+GROUPS = np.array([4, 4, 4, 4, 4, 4, 7, 7, 7, 1])
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def shown(figure):
+    """First pixels of the images of each row, and the rows' titles."""
+    width = figure.axes[0].get_gridspec().ncols
+    values = [axes.images[0].get_array()[0, 0] if axes.images else None for axes in figure.axes]
+    rows = [[v for v in values[i : i + width] if v is not None] for i in range(0, len(values), width)]
+    return rows, [axes.get_title(loc="left") for axes in figure.axes[::width]]
+
+
+def test_largest_groups_come_first_and_best_images_first():
+    scores = np.array([0, 5, 1, 2, 9, 3, 1, 2, 3, 0])
+    rows, titles = shown(contact_sheet.draw_groups(IMAGES, GROUPS, scores, max_images=3))
+    assert rows == [[4, 1, 5], [8, 7, 6], [9]]
+    assert titles == ["4: 6 images", "7: 3 images", "1: 1 images"]
+
+
+def test_without_scores_images_are_spread_over_the_group():
+    rows, _ = shown(contact_sheet.draw_groups(IMAGES, GROUPS, max_images=2))
+    assert rows == [[0, 5], [6, 8], [9]]
+
+
+def test_groups_that_are_not_shown_are_counted():
+    figure = contact_sheet.draw_groups(IMAGES, GROUPS, max_groups=1)
+    assert [text.get_text() for text in figure.texts] == ["and 2 smaller groups"]
