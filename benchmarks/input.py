@@ -43,8 +43,8 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--sizes", type=int, nargs="+", default=[64, 128], help="sides of the patches in voxels")
     add("--batch", type=int, default=4, help="patches per batch, a multiple of 4")
-    add("--rounds", type=int, default=7, help="rounds of turns")
-    add("--seconds", type=float, default=0.7, help="length of a turn")
+    add("--rounds", type=int, default=5, help="rounds of turns")
+    add("--seconds", type=float, default=0.5, help="length of a turn")
     add("--folder", type=Path, help="where the volumes are written and kept; a temporary folder if not given")
     add("--output", type=Path, help="results are written to this path with .json and .md added")
     return parser.parse_args()

@@ -1,6 +1,6 @@
 """Time FBPAug's kernel change, in all modes, against the same pipeline of scikit-image, in alternation.
 
-python -m benchmarks.radon --size 512 --batch 32 --angles 256 --repeats 5 --output radon.json
+python -m benchmarks.radon --size 512 --batch 32 --angles 256 --repeats 5 --output radon
 
 Each repeat times one batch of every mode of jaxmed and then one slice of scikit-image (radon, filter,
 iradon), and gives one ratio for each mode: scikit-image's seconds per slice over jaxmed's. All take the whole
@@ -41,7 +41,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5, help="number of rounds of timings")
     parser.add_argument("--methods", nargs="+", choices=kernel_change.METHODS, default=kernel_change.METHODS)
     parser.add_argument("--circle", action="store_true", help="scikit-image with circle=True")
-    parser.add_argument("--output", type=Path, help="JSON file for the results")
+    parser.add_argument(
+        "--output", type=Path, help="results are written to this path with .json and .md added"
+    )
     return parser.parse_args()
 
 
@@ -113,28 +115,43 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def to_markdown(results: dict[str, Any]) -> str:
+    """The results file for people."""
+    reference = 1e3 * statistics.median(results["scikit_image_s_per_slice"])
+    lines = [
+        "# Kernel change beside scikit-image's pipeline",
+        "",
+        f"{results['device']}, {results['num_processors']} processors, load {results['load_average']:.1f}, "
+        f"jax {results['jax_version']}, scikit-image {results['scikit_image']}; commit {results['commit']}, "
+        f"{results['date']}.",
+        "",
+        f"{results['size']} x {results['size']} pixels, {results['angles']} angles, batches of "
+        f"{results['batch']}; scikit-image takes {reference:.0f} ms a slice. {results['repeats']} rounds of "
+        "one batch of each mode and one slice of scikit-image in turns; median (range).",
+        "",
+        "| mode | ms a slice | times scikit-image's speed | apart, HU |",
+        "|---|---|---|---|",
+    ]
+    for method, mode in results["modes"].items():
+        ratios, spent = mode["speed_up"], 1e3 * statistics.median(mode["s_per_slice"])
+        lines += [
+            f"| {method} | {spent:.2f} | {statistics.median(ratios):.1f} ({min(ratios):.1f} - "
+            f"{max(ratios):.1f}) | {mode['rms_difference_hu']:.2f} |"
+        ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
-    """Run the benchmark, print medians with their ranges and write the file."""
+    """Run the benchmark, print medians with their ranges and write the files."""
     host.tune_malloc()
     arguments = parse_arguments()
-    machine = describe_machine()
-    timings = time_alternately(arguments)
-    reference = 1e3 * statistics.median(timings["scikit_image_s_per_slice"])
-    print(
-        f"{machine['device']}, {machine['num_processors']} processors, load {machine['load_average']:.1f}: "
-        f"{arguments.size}^2, {arguments.angles} angles, batch {arguments.batch}; "
-        f"scikit-image {reference:.0f} ms a slice"
-    )
-    for method, mode in timings["modes"].items():
-        ratios = mode["speed_up"]
-        print(
-            f"{method}: {1e3 * statistics.median(mode['s_per_slice']):.2f} ms a slice, "
-            f"{statistics.median(ratios):.1f}x scikit-image [{min(ratios):.1f}-{max(ratios):.1f}], "
-            f"{mode['rms_difference_hu']:.2f} HU apart"
-        )
+    settings = {name: value for name, value in vars(arguments).items() if name != "output"}
+    results = {**settings, **describe_machine(), **time_alternately(arguments)}
+    text = to_markdown(results)
+    print(text)
     if arguments.output:
-        settings = {name: value for name, value in vars(arguments).items() if name != "output"}
-        arguments.output.write_text(json.dumps({**settings, **machine, **timings}, indent=2) + "\n")
+        arguments.output.with_suffix(".json").write_text(json.dumps(results, indent=2) + "\n")
+        arguments.output.with_suffix(".md").write_text(text)
 
 
 if __name__ == "__main__":

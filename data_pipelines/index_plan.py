@@ -12,10 +12,11 @@ _CROP_STREAM = np.array([0, 0, 0, 1], np.uint64)
 
 
 @functools.lru_cache(maxsize=8)
-def _epoch_permutation(num_examples: int, seed: int, epoch: int) -> np.ndarray:
+def _epoch_permutation(num_examples: int, run_length: int, seed: int, epoch: int) -> np.ndarray:
     # A list would be read as float64 by NumPy and lose the low bits of large seeds.
     key = np.array([seed, epoch], np.uint64)
-    permutation = np.random.Generator(np.random.Philox(key=key)).permutation(num_examples)
+    runs = np.random.Generator(np.random.Philox(key=key)).permutation(num_examples // run_length)
+    permutation = (runs[:, None] * run_length + np.arange(run_length)).ravel()
     permutation.flags.writeable = False
     return permutation
 
@@ -83,32 +84,42 @@ class IndexPlan:
     """The training order: epoch permutations end to end, cut into batches.
 
     The stream of examples is the concatenation of permutations of range(num_examples), that of epoch e
-    drawn from Philox(key=[seed, e]). The batch of step s is [s * batch_size, (s + 1) * batch_size) of the
-    stream, so a batch may cross epochs and may be larger than the data set. Stream and generators do not
-    depend on the batch size. Whoever knows the step knows everything: nothing else need be saved.
+    drawn from Philox(key=[seed, e]). Runs of `run_length` neighbours stay together in their own order, so
+    that what they share, such as the volume that patches are cut from, is read once: worth it where the data
+    do not fit into memory, at the price of batches that show fewer volumes.
+
+    The batch of step s is [s * batch_size, (s + 1) * batch_size) of the stream, so a batch may cross epochs
+    and may be larger than the data set. Stream and generators do not depend on the batch size. Whoever knows
+    the step knows everything: nothing else need be saved.
 
     Attributes:
         num_examples: size of the data set.
         batch_size: examples in the global batch.
         seed: seed of the run, in [0, 2^64).
+        run_length: neighbours that stay together; divides num_examples.
 
     Raises:
-        ValueError: a size is below 1 or the seed is out of range.
+        ValueError: a size is below 1, the runs do not divide the data set, or the seed is out of range.
     """
 
     num_examples: int
     batch_size: int
     seed: int
+    run_length: int = 1
 
     def __post_init__(self) -> None:
         _check_sizes(self.num_examples, self.batch_size)
         if not 0 <= self.seed < 2**64:
             raise ValueError(f"seed is {self.seed}; wanted 0 to 2^64 - 1")
+        if self.run_length < 1 or self.num_examples % self.run_length:
+            raise ValueError(
+                f"run_length is {self.run_length}; wanted a divisor of {self.num_examples} examples"
+            )
 
     def index(self, step: int, position: int) -> int:
         """Gives the example at one position of the global batch of a step."""
         epoch, offset = divmod(step * self.batch_size + position, self.num_examples)
-        return int(_epoch_permutation(self.num_examples, self.seed, epoch)[offset])
+        return int(self._permutation(epoch)[offset])
 
     def indices(self, step: int) -> np.ndarray:
         """Gives the global batch of a step.
@@ -123,10 +134,12 @@ class IndexPlan:
         start, stop = step * self.batch_size, (step + 1) * self.batch_size
         while start < stop:
             epoch, offset = divmod(start, self.num_examples)
-            permutation = _epoch_permutation(self.num_examples, self.seed, epoch)
-            parts.append(permutation[offset : offset + stop - start])
+            parts.append(self._permutation(epoch)[offset : offset + stop - start])
             start += len(parts[-1])
         return np.concatenate(parts)
+
+    def _permutation(self, epoch: int) -> np.ndarray:
+        return _epoch_permutation(self.num_examples, self.run_length, self.seed, epoch)
 
     def generator(self, step: int, position: int) -> np.random.Generator:
         """Makes the random generator of one position of the global batch of a step."""

@@ -9,7 +9,9 @@
     batches = pipeline.make_batches(draw.load, plan, first_step=step)
 
 Where a patch lies depends on the plan, the step and the seed alone: not on the number of hosts or threads,
-nor on the executor. A patch within its volume is copied once, from the mapped file into the batch.
+nor on the executor. A patch within its volume is copied once, from the mapped file into the batch. The
+patches of a case are neighbours in an epoch's numbers: where the volumes do not fit into memory,
+`IndexPlan(..., run_length=8)` takes eight of them from each volume that has been read.
 """
 
 import itertools
@@ -113,7 +115,7 @@ class RandomPatches:
         margin: voxels that a patch may reach beyond the volume on every side. With size // 2 every voxel is
             as likely to be in a patch, or nearly; with 0 those at the border are rare.
         foreground_probability: in [0, 1]; if positive, every case has what `foreground.list_voxels` gives.
-        patches_per_case: how often each case comes in an epoch.
+        patches_per_case: how often each case comes in an epoch; its patches have neighbouring numbers.
 
     Raises:
         ValueError: a number is out of its range; see also `Volumes`.
@@ -149,7 +151,7 @@ class RandomPatches:
 
     def place(self, index: int, generator: np.random.Generator) -> Place:
         """Draws where patch `index` of an epoch lies; the case depends on the index alone."""
-        case = self._volumes.names[index % len(self._volumes.names)]
+        case = self._volumes.names[index // self._patches_per_case]
         shape = self._volumes.shapes[case]
         ranges = [
             patch_geometry.start_range(length, size, self._margin)

@@ -1,5 +1,7 @@
 """Fills batches example by example in threads: decoding and copying release the interpreter lock."""
 
+import itertools
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from typing import NamedTuple
@@ -7,25 +9,28 @@ from typing import NamedTuple
 import numpy as np
 
 from data_pipelines.executors.batch_memory import BatchMemory, Spec
-from data_pipelines.executors.daemon_pool import DaemonPool
+from data_pipelines.executors.daemon_pool import DaemonPool, PoolClosedError
 
 
 class Pending(NamedTuple):
-    """Attributes: arrays, of the batch; rows, one future for each example that is copied into them."""
+    """Attributes: arrays, of the batch; parts, one future for each run of examples copied into them."""
 
     arrays: dict[str, np.ndarray]
-    rows: list[Future[None]]
+    parts: list[Future[None]]
 
 
 class BatchFiller:
     """Copies examples into the arrays of their batch, each once, in a pool of threads.
+
+    A batch is cut into as few parts as keep all threads at work: handing over between threads takes longer
+    than copying a small patch.
 
     Args:
         fetch: gives example number i of the stream; called from several threads at once.
         spec: shape and dtype of each array of an example.
         batch_size: examples in a batch; batch k holds examples k * batch_size and on.
         num_threads: threads that load.
-        max_idle: batches whose memory is kept for the next ones.
+        prefetch: batches that are loaded ahead of the one handed out.
     """
 
     def __init__(
@@ -34,10 +39,13 @@ class BatchFiller:
         spec: Spec,
         batch_size: int,
         num_threads: int,
-        max_idle: int,
+        prefetch: int,
     ):
-        self._fetch, self._batch_size = fetch, batch_size
-        self._memory = BatchMemory(spec, batch_size, max_idle)
+        self._fetch, self._batch_size, self._closed = fetch, batch_size, False
+        num_parts = min(batch_size, math.ceil(num_threads / prefetch))
+        bounds = [batch_size * part // num_parts for part in range(num_parts + 1)]
+        self._parts = [range(*pair) for pair in itertools.pairwise(bounds)]
+        self._memory = BatchMemory(spec, batch_size, max_idle=prefetch)
         self._pool = DaemonPool(num_threads, "load-example")
 
     def begin(self, number: int) -> Pending:
@@ -47,8 +55,7 @@ class BatchFiller:
             PoolClosedError: the filler is closed.
         """
         arrays, start = self._memory.take(), number * self._batch_size
-        rows = [self._pool.submit(self._fill, arrays, row, start + row) for row in range(self._batch_size)]
-        return Pending(arrays, rows)
+        return Pending(arrays, [self._pool.submit(self._fill, arrays, rows, start) for rows in self._parts])
 
     def finish(self, pending: Pending) -> dict[str, np.ndarray]:
         """Waits for a batch; its arrays are read-only from then on.
@@ -57,17 +64,21 @@ class BatchFiller:
             BaseException: what `fetch` raised for the earliest example that failed.
         """
         # Not one by one: every time this thread wakes up it takes the lock from those that load.
-        wait(pending.rows, return_when=FIRST_EXCEPTION)
-        for row in pending.rows:
-            row.result()
+        wait(pending.parts, return_when=FIRST_EXCEPTION)
+        for part in pending.parts:
+            part.result()
         for array in pending.arrays.values():
             array.flags.writeable = False
         return pending.arrays
 
     def close(self) -> None:
-        """Cancels what has not begun; what has is neither interrupted nor waited for."""
+        """Cancels what has not begun; a call of `fetch` that has is neither interrupted nor waited for."""
+        self._closed = True
         self._pool.close()
 
-    def _fill(self, arrays: dict[str, np.ndarray], row: int, counter: int) -> None:
-        for name, array in self._fetch(counter).items():
-            arrays[name][row] = array
+    def _fill(self, arrays: dict[str, np.ndarray], rows: range, start: int) -> None:
+        for row in rows:
+            if self._closed:
+                raise PoolClosedError
+            for name, array in self._fetch(start + row).items():
+                arrays[name][row] = array

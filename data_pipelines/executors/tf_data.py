@@ -78,7 +78,7 @@ def run(
 
 def _generate(fetch, spec, batch_size, first_batch, num_batches, num_threads, prefetch) -> _Batches:
     tf = _tensorflow()
-    filler = BatchFiller(fetch, spec, batch_size, num_threads, max_idle=prefetch)
+    filler = BatchFiller(fetch, spec, batch_size, num_threads, prefetch=prefetch)
     failures: dict[int, BaseException] = {}
     closing = threading.Event()
 

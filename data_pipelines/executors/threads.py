@@ -42,7 +42,7 @@ def run(
         BaseException: what `fetch` raised for the earliest example that failed.
     """
     numbers = itertools.islice(itertools.count(first_batch), num_batches)
-    filler = BatchFiller(fetch, spec, batch_size, num_threads, max_idle=prefetch)
+    filler = BatchFiller(fetch, spec, batch_size, num_threads, prefetch=prefetch)
     try:
         pending = deque(filler.begin(number) for number in itertools.islice(numbers, prefetch + 1))
         while pending:

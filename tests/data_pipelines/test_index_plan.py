@@ -155,3 +155,27 @@ def test_evaluation_weighs_every_example_once_in_order(num_examples, batch_size)
 def test_evaluation_of_nothing_is_an_error():
     with pytest.raises(ValueError, match="num_examples is 0; wanted at least 1"):
         next(index_plan.evaluation_batches(0, 4))
+
+
+@given(st.integers(1, 6), st.integers(1, 5), st.integers(1, 7), st.integers(0, 9), SEEDS)
+def test_runs_stay_together_and_every_index_comes_once(num_runs, run_length, batch_size, epoch, seed):
+    num_examples = num_runs * run_length
+    plan = IndexPlan(num_examples, batch_size, seed, run_length)
+    stream = [
+        plan.index(*divmod(place, batch_size))
+        for place in range(epoch * num_examples, (epoch + 1) * num_examples)
+    ]
+    assert sorted(stream) == list(range(num_examples))
+    runs = np.array(stream).reshape(num_runs, run_length)
+    assert np.array_equal(runs % run_length, np.tile(np.arange(run_length), (num_runs, 1)))
+    assert np.array_equal(runs // run_length, np.repeat(runs[:, :1] // run_length, run_length, axis=1))
+    alone = IndexPlan(num_runs, 1, seed)
+    assert (runs[:, 0] // run_length).tolist() == [
+        alone.index(step, 0) for step in range(epoch * num_runs, (epoch + 1) * num_runs)
+    ]
+
+
+@pytest.mark.parametrize("run_length", [0, -1, 4, 7])
+def test_runs_that_do_not_divide_the_data_set_are_refused(run_length):
+    with pytest.raises(ValueError, match=f"run_length is {run_length}; wanted a divisor of 6"):
+        IndexPlan(6, 2, 0, run_length)
