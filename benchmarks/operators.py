@@ -218,8 +218,8 @@ def _write(arguments: argparse.Namespace, machine: dict, entries: list[dict]) ->
     }
     ordered = [by_name[case.name] for case in CASES if case.name in by_name]
     file.write_text(json.dumps({"operators": ordered}, indent=1) + "\n")
-    where = ", ".join(f"{name} {value}" for name, value in machine.items())
-    lines = [f"# Operators, {arguments.dtype}, forward and backward", "", where, "", HEADER]
+    places = {", ".join(f"{name} {entry[name]}" for name in ("dtype", *machine)): None for entry in ordered}
+    lines = ["# Operators, forward and backward", "", "\n\n".join(places), "", HEADER]
     file.with_suffix(".md").write_text("\n".join([*lines, *map(format_row, ordered)]) + "\n")
 
 
