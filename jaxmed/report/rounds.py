@@ -36,7 +36,7 @@ def draw_class_counts(counts: Mapping[str, np.ndarray], classes: Sequence[str], 
         panel.set_xlabel("round")
     handles, names = axes[0][0].get_legend_handles_labels()
     figure.legend(handles, names, loc="upper center", ncols=len(names), frameon=False, fontsize=8)
-    figure.tight_layout(rect=(0, 0, 1, 1 - 0.22 / height))
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.12 / height))
     return figure
 
 
@@ -54,6 +54,6 @@ def draw_by_round(values: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
         panel.set_title(title)
         panel.set_xlabel("round")
         panel.spines[["top", "right"]].set_visible(False)
-    axes[0][-1].legend(fontsize=8, frameon=False, loc="lower right")
+    axes[0][-1].legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.tight_layout()
     return figure
