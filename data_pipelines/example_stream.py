@@ -72,6 +72,7 @@ class Stream:
     ):
         self._load, self._index, self._generator, self._part = load, index, generator, part
         self._num_examples, self._max_bad_cases = num_examples, max_bad_cases
+        self.spec: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
         self._unreadable: dict[int, BaseException] = {}
         self._met: dict[int, list[int]] = {}
         self.left_out: list[int] = []
@@ -91,6 +92,8 @@ class Stream:
         if example is not None:
             return example
         index, example = self._load_place(counter)
+        if self._fits(example):
+            return example
         found = {name: _describe(array) for name, array in example.items()}
         if found != self.spec:
             raise LoadError(index, counter // self.batch_size, self._difference(found))
@@ -144,6 +147,8 @@ class Stream:
     def _load_index(self, index: int, step: int, position: int) -> dict[str, np.ndarray]:
         try:
             loaded = self._load(index, self._generator(step, position))
+            if self._fits(loaded):
+                return dict(loaded)
             example = {name: np.asarray(value) for name, value in loaded.items()}
         except Exception as error:
             raise LoadError(index, step, f"{type(error).__name__}: {error}") from error
@@ -153,6 +158,15 @@ class Stream:
             if array.dtype.kind not in "biufc" or array.dtype.char in "gG":
                 raise LoadError(index, step, f"'{name}' is {array.dtype}; wanted numbers of at most 64 bits")
         return example
+
+    def _fits(self, example: Mapping[str, np.ndarray]) -> bool:
+        """Whether an example looks like the first one at a glance, as nearly all do."""
+        if not self.spec or example.keys() != self.spec.keys():
+            return False
+        return all(
+            type(example[name]) is np.ndarray and (example[name].shape, example[name].dtype) == described
+            for name, described in self.spec.items()
+        )
 
     def _refusal(self, index: int, step: int) -> LoadError:
         error = self._unreadable[index]

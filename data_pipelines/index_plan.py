@@ -11,6 +11,10 @@ _CROP_STREAM = np.array([0, 0, 0, 1], np.uint64)
 """Philox counter at which the generators of examples start: 2^192 blocks away from the permutations."""
 
 
+_FRESH: Any = np.random.Philox(0).state
+"""Of a generator that has drawn nothing, whatever its key."""
+
+
 @functools.lru_cache(maxsize=8)
 def _epoch_permutation(num_examples: int, run_length: int, seed: int, epoch: int) -> np.ndarray:
     # A list would be read as float64 by NumPy and lose the low bits of large seeds.
@@ -33,9 +37,7 @@ def example_generator(seed: int, counter: int) -> np.random.Generator:
     """
     key: Any = _Key(seed, counter)
     bits = np.random.Philox(key)
-    state: Any = bits.state
-    state["state"]["counter"] = _CROP_STREAM
-    bits.state = state
+    bits.state = {**_FRESH, "state": {"counter": _CROP_STREAM, "key": key.words}}
     return np.random.Generator(bits)
 
 
@@ -43,10 +45,10 @@ class _Key(np.random.bit_generator.ISeedSequence):
     """Philox's key itself: given as `key`, it would ask the system for random bits first, and drop them."""
 
     def __init__(self, seed: int, counter: int):
-        self._words = np.array([seed, counter], np.uint64)
+        self.words = np.array([seed, counter], np.uint64)
 
     def generate_state(self, n_words: int, dtype: Any = np.uint64) -> np.ndarray:
-        return self._words
+        return self.words
 
 
 def host_slice(batch_size: int, process_index: int, process_count: int) -> slice:

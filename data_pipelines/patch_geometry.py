@@ -1,5 +1,6 @@
 """Where patches lie in a volume, and how they are cut out of it."""
 
+import operator
 from collections.abc import Sequence
 from typing import Literal
 
@@ -52,15 +53,15 @@ def take_patch(array: np.ndarray, start: Sequence[int], size: Sequence[int], pad
         '(*size, ...)' of the array's dtype: a view where the patch lies within the array, so that nothing has
         been read or copied yet; else a new array.
     """
-    stops = [first + extent for first, extent in zip(start, size, strict=True)]
     shape = array.shape[: len(size)]
+    stops = [first + extent for first, extent in zip(start, size, strict=True)]
+    if min(start) >= 0 and all(map(operator.le, stops, shape)):
+        return array[tuple(map(slice, start, stops))]
     inside = [
         slice(min(max(first, 0), length), min(max(stop, 0), length))
         for first, stop, length in zip(start, stops, shape, strict=True)
     ]
     part = array[tuple(inside)]
-    if part.shape[: len(size)] == tuple(size):
-        return part
     if padding == "edge":
         return array[np.ix_(*map(_nearest, start, stops, shape))]
     patch = np.full((*size, *array.shape[len(size) :]), padding, array.dtype)

@@ -76,8 +76,9 @@ class Volumes:
         arrays = self.cases[place.case]
         patch = {name: arrays[name] for name in self._whole}
         for name, padding in self._padding.items():
-            cut = patch_geometry.take_patch(arrays[name], place.start, self.size, padding)
-            patch[name] = cut.astype(self._dtypes[name], copy=False)
+            patch[name] = patch_geometry.take_patch(arrays[name], place.start, self.size, padding)
+            if patch[name].dtype != self._dtypes[name]:
+                patch[name] = patch[name].astype(self._dtypes[name])
         return patch
 
     def _look_at(self, case: str, dtypes: dict[str, list[np.dtype]]) -> tuple[int, ...]:
@@ -139,8 +140,11 @@ class RandomPatches:
                 f"{foreground_probability}; wanted at least 0, at least 1, and from 0 to 1"
             )
         self._volumes = Volumes(cases, names, size, padding, whole)
-        self._margin, self._probability = margin, foreground_probability
-        self._patches_per_case = patches_per_case
+        self._probability, self._patches_per_case = foreground_probability, patches_per_case
+        self._ranges = {
+            case: [patch_geometry.start_range(*axis, margin) for axis in zip(shape, size, strict=True)]
+            for case, shape in self._volumes.shapes.items()
+        }
         if foreground_probability:
             for name in names:
                 self._check_foreground(name)
@@ -152,14 +156,10 @@ class RandomPatches:
     def place(self, index: int, generator: np.random.Generator) -> Place:
         """Draws where patch `index` of an epoch lies; the case depends on the index alone."""
         case = self._volumes.names[index // self._patches_per_case]
-        shape = self._volumes.shapes[case]
-        ranges = [
-            patch_geometry.start_range(length, size, self._margin)
-            for length, size in zip(shape, self._volumes.size, strict=True)
-        ]
-        wanted = None
+        ranges, wanted = self._ranges[case], None
         if self._probability and generator.random() < self._probability:
-            wanted = foreground.draw_voxel(self._volumes.cases[case], shape, generator)
+            arrays, shape = self._volumes.cases[case], self._volumes.shapes[case]
+            wanted = foreground.draw_voxel(arrays, shape, generator)
         if wanted is None:
             return Place(case, tuple(int(generator.integers(first, last + 1)) for first, last in ranges))
         centred = zip(wanted, self._volumes.size, ranges, strict=True)
