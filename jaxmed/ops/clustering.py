@@ -175,20 +175,20 @@ class _Pass(NamedTuple):
     counts: jax.Array
 
 
-def _walk(rows: jax.Array, weights: jax.Array, centres: jax.Array, chunk: int) -> _Pass:
+def _walk(rows: jax.Array, norms: jax.Array, weights: jax.Array, centres: jax.Array, chunk: int) -> _Pass:
     """Assigns the rows of this device, chunk by chunk, and sums them up by cluster."""
     num_clusters = len(centres)
 
     def visit(totals, inputs):
-        points, weight = inputs
+        points, norm, weight = inputs
         scores = _squared_distances(points, centres)
         nearest = jnp.argmin(scores, axis=1).astype(jnp.int32)
-        distances = jnp.maximum(scores.min(axis=1) + jnp.square(points).sum(1), 0) * weight
+        distances = jnp.maximum(scores.min(axis=1) + norm, 0) * weight
         members = (nearest[:, None] == jnp.arange(num_clusters)[None]) * weight[:, None]
         sums = totals[0] + jnp.dot(members.T, points, precision="highest")
         return (sums, totals[1] + members.sum(0)), (nearest, distances)
 
-    chunks = (rows.reshape(-1, chunk, rows.shape[1]), weights.reshape(-1, chunk))
+    chunks = tuple(x.reshape(-1, chunk, *x.shape[1:]) for x in (rows, norms, weights))
     start = (jnp.zeros_like(centres), jnp.zeros(num_clusters, centres.dtype))
     (sums, counts), (assignments, distances) = lax.scan(visit, start, chunks)
     return _Pass(assignments.ravel(), distances.ravel(), sums, counts)
@@ -218,7 +218,7 @@ def _lloyd(mesh: Mesh, chunk: int, num_iterations: int):
     def run(rows, weights, start):
         def move(carry):
             centres, before, _, count = carry
-            found = _walk(rows, weights, centres, chunk)
+            found = _walk(rows, norms, weights, centres, chunk)
             sums, counts = lax.psum((found.sums, found.counts), DATA_AXIS)
             sums, counts = lax.cond(
                 jnp.any(counts == 0), lambda: _fill_empty(rows, found, sums, counts), lambda: (sums, counts)
@@ -231,10 +231,11 @@ def _lloyd(mesh: Mesh, chunk: int, num_iterations: int):
         def goes_on(carry):
             return (carry[3] < num_iterations) & (carry[2] > 0)
 
+        norms = jnp.square(rows).sum(1)
         nowhere = jnp.full(len(rows), -1, jnp.int32)
         carry = (start, nowhere, jnp.float32(1), jnp.int32(0))
         centres, _, _, count = lax.while_loop(goes_on, move, carry)
-        last = _walk(rows, weights, centres, chunk)
+        last = _walk(rows, norms, weights, centres, chunk)
         return centres, last.assignments, lax.psum(last.distances.sum(), DATA_AXIS), count
 
     outputs = (_WHOLE, _ROWS, _WHOLE, _WHOLE)
