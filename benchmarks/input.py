@@ -26,6 +26,7 @@ from benchmarks import input_work, input_worker
 from experiments.verbs import provenance
 
 OURS = "jaxmed, threads"
+_MACHINE = ("device", "num_processors", "load_average", "commit", "date")
 CONTESTANTS = {
     OURS: "benchmarks.input_work:Jaxmed",
     "jaxmed, tf.data": "benchmarks.input_work:JaxmedTf",
@@ -109,7 +110,7 @@ def to_markdown(results: dict[str, Any]) -> str:
     lines = [
         "# Input: patches per second",
         "",
-        ", ".join(f"{name} {results[name]}" for name in ("device", "num_processors", "commit", "date")) + ".",
+        ", ".join(f"{name} {results[name]}" for name in _MACHINE) + ".",
         f"{input_work.NUM_VOLUMES} volumes of {' x '.join(map(str, input_work.SHAPE))} int16, warm; batches "
         f"of {results['batch']}; {results['rounds']} rounds, {results['seconds']} s a turn. Median (range). "
         "`copy` is what this machine's memory allows.",
@@ -142,7 +143,8 @@ def main() -> None:
         input_work.mapped_volumes(folder)
         tables = [measure(arguments, folder, size) for size in arguments.sizes]
     settings = {name: getattr(arguments, name) for name in ("batch", "rounds", "seconds")}
-    machine = {**provenance.describe(), "num_processors": os.cpu_count()}
+    load = round(os.getloadavg()[0], 1)
+    machine = {**provenance.describe(), "num_processors": os.cpu_count(), "load_average": load}
     results = {**settings, **machine, "tables": tables}
     text = to_markdown(results)
     print(text)

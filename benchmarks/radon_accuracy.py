@@ -155,7 +155,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--sizes", type=int, nargs="+", default=[64, 128, 256, 512], help="each twice the one before"
+        "--sizes", type=int, nargs="+", default=[64, 128, 256], help="each twice the one before"
     )
     parser.add_argument("--output", type=Path, help="results are written here with .json and .md added")
     arguments = parser.parse_args()

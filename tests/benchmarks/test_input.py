@@ -77,7 +77,7 @@ def test_the_page_has_a_line_for_each_contestant():
         "bytes_per_second": 100.0 * 64**3 * 2,
         "ratio_of_ours": [1.0, 2.0, 3.0],
     }
-    about = {"device": "d", "num_processors": 2, "commit": "c", "date": "t"}
+    about = {"device": "d", "num_processors": 2, "load_average": 0.5, "commit": "c", "date": "t"}
     settings = {"batch": 4, "rounds": 3, "seconds": 0.1}
     tables = [{"size": 64, "contestants": {"jaxmed, threads": entry}}]
     page = input_benchmark.to_markdown({**about, **settings, "tables": tables})
