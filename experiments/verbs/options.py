@@ -57,7 +57,7 @@ class RunOptions:
 
     steps_per_dispatch: int = 1
     """Steps that the devices do at a call; more than one where a step is so short that the host's work shows.
-    The results are the same."""
+    The results are the same. Not for convolutions on CPUs, which are several times slower in a loop."""
 
     deterministic: bool = False
     """Compute the same bits every time: on GPUs at some cost, on CPUs whatever the number of cores."""

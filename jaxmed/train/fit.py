@@ -166,8 +166,9 @@ def fit(
         skipped: says how many steps in a row may lead to NaN or infinity; 10 by default.
         steps_per_dispatch: how many steps the devices do at a call. More than one spares the host's time
             where a step takes less than a few milliseconds, and gives the same state and metrics; their
-            batches lie on the devices together. No dispatch goes beyond `num_steps` or a call of
-            `algorithm.refresh`; what is left over up to there runs step by step.
+            batches lie on the devices together. On CPUs convolutions are several times slower so. No
+            dispatch goes beyond `num_steps` or a call of `algorithm.refresh`; what is left over up to there
+            runs step by step.
 
     Returns:
         The state after `num_steps` steps, or where `should_stop` ended it; replicated on the mesh.
