@@ -37,7 +37,8 @@ def example_generator(seed: int, counter: int) -> np.random.Generator:
     """
     key: Any = _Key(seed, counter)
     bits = np.random.Philox(key)
-    bits.state = {**_FRESH, "state": {"counter": _CROP_STREAM, "key": key.words}}
+    fresh: Any = {**_FRESH, "state": {"counter": _CROP_STREAM, "key": key.words}}
+    bits.state = fresh
     return np.random.Generator(bits)
 
 
