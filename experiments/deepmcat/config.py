@@ -105,10 +105,9 @@ PRESETS: dict[str, contract.Config] = {
     "paper": Config(),
     "demo": Config(
         num_images=1200,
-        num_epochs=12,
+        num_epochs=6,
         passes=3,
         batch_size=32,
-        learning_rate=0.05 * 32 / 256,  # in proportion to the batch, as Goyal et al. (2017) scale it
         image_size=40,
         stages=((16,), (32,), (64,), (64,)),
         hidden=(128, 64),
