@@ -1,5 +1,6 @@
 """VGG networks with batch normalisation, split into features and a last layer."""
 
+import math
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -118,7 +119,8 @@ class Trunk(nn.Module):
                 x = nn.BatchNorm(not train, momentum=0.9, dtype=self.dtype, name=f"norm_{name}")(x)
                 x = nn.relu(x)
             x = pooling.max_pool(x)
-        x = adaptive_average_pool(x, (self.pooled_size,) * 2).reshape(len(x), -1)
+        x = adaptive_average_pool(x, (self.pooled_size,) * 2)
+        x = x.reshape(x.shape[0], math.prod(x.shape[1:]))  # the batch may have an open size
         for index, width in enumerate(self.hidden):
             if index:
                 x = nn.relu(x)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from experiments.__main__ import main
-from experiments.verbs import command_line
+from experiments.verbs import command_line, papers
 from experiments.verbs.errors import UserError
 
 
@@ -37,7 +37,7 @@ def error_of(capsys, *arguments):
         (("train", "fbpaug", "demo", "--method", "gan"), "Expected one of ('none', 'fbpaug'"),
         (("train", "fbpaug", "demo", "--num-steps"), "Missing value for argument '--num-steps'"),
         (("train", "fbpaug"), "a preset is missing; known: paper, demo, tiny"),
-        (("train",), "train needs a paper: fbpaug"),
+        (("train",), f"train needs a paper: {', '.join(papers.paper_names())}"),
         (("predict", "fbpaug", "--run", "nowhere"), "--input"),
         (("predict", "fbpaug", "--run", "r", "--input", "none.nii", "--output", "o"), "does not exist"),
         (("check-data", "fbpaug", "--data-dir", "nowhere"), "nowhere is not a folder"),
