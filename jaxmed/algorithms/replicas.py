@@ -1,7 +1,12 @@
 """Many networks of one shape trained side by side in one program: seeds, classes, folds, training sets."""
 
+import functools
+from collections.abc import Callable
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 
 from jaxmed.train.fit import Algorithm
@@ -48,3 +53,66 @@ def replicate(algorithm: Algorithm, num_members: int, *, one_by_one: bool = Fals
         return ReplicasState(step=state.step + 1, members=members), metrics
 
     return Algorithm(init, step)
+
+
+@struct.dataclass
+class KeptState:
+    """Attributes: step; ensemble, the members; best, their best variables; best_loss, (members,)."""
+
+    step: Leaf
+    ensemble: ReplicasState
+    best: PyTree
+    best_loss: Leaf
+
+
+def keep_best(
+    algorithm: Algorithm, validation_loss: Callable[[PyTree], jax.Array], *, refresh_every: int
+) -> Algorithm:
+    """Keeps each member's best variables, as a look at validation data finds them in every refresh.
+
+    Args:
+        algorithm: from `replicate`; its members' states have a `net`.
+        validation_loss: from the members' variables, stacked, to (members,).
+        refresh_every: steps between looks. The state after the last step is looked at by one more refresh.
+
+    Returns:
+        An algorithm with the states of a `KeptState`.
+    """
+
+    def init(key, batch):
+        ensemble = algorithm.init(key, batch)
+        best = ensemble.members.net.variables
+        worst = jnp.full((len(jax.tree.leaves(best)[0]),), 1e30)
+        return KeptState(jnp.zeros((), jnp.int32), ensemble, best, worst)
+
+    def step(state, batch, key):
+        ensemble, metrics = algorithm.step(state.ensemble, batch, key)
+        return state.replace(step=state.step + 1, ensemble=ensemble), metrics
+
+    def refresh(state):
+        variables = state.ensemble.members.net.variables
+        loss = validation_loss(variables)
+        better = loss < state.best_loss
+
+        def choose(new, old):
+            return jnp.where(better.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
+
+        best = jax.tree.map(choose, variables, state.best)
+        return state.replace(best=best, best_loss=jnp.where(better, loss, state.best_loss))
+
+    return Algorithm(init, step, refresh, refresh_every)
+
+
+_IMAGES_AT_ONCE = 500
+
+
+def predict(model: nn.Module, variables: PyTree, images: np.ndarray) -> jax.Array:
+    """Outputs (members, images, ...) of stacked variables, member by member, on the same images."""
+    starts = range(0, len(images), _IMAGES_AT_ONCE)
+    parts = [_apply(model, variables, images[start : start + _IMAGES_AT_ONCE]) for start in starts]
+    return jnp.concatenate(parts, axis=1)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _apply(model: nn.Module, variables: PyTree, images: np.ndarray) -> jax.Array:
+    return jax.lax.map(lambda own: jnp.asarray(model.apply(own, images, train=False)), variables)

@@ -58,3 +58,27 @@ def test_members_start_apart():
     kernel = np.asarray(state.members.net.params["Dense_0"]["kernel"])
     assert np.abs(kernel[0] - kernel[1]).max() > 0.01
     assert jnp.shape(state.step) == ()
+
+
+def test_best_variables_are_kept_member_by_member():
+    losses = iter([[3.0, 1.0, 2.0], [2.0, 5.0, 2.0]])
+    together = replicas.replicate(member(), MEMBERS)
+    kept = replicas.keep_best(together, lambda variables: jnp.array(next(losses)), refresh_every=1)
+    state = kept.refresh(jax.jit(kept.init)(jax.random.key(0), batch()))
+    first = np.asarray(state.best["params"]["Dense_0"]["kernel"])
+    state, _ = jax.jit(kept.step)(state, batch(), jax.random.key(1))
+    state = kept.refresh(state)
+    now = np.asarray(state.ensemble.members.net.params["Dense_0"]["kernel"])
+    best = np.asarray(state.best["params"]["Dense_0"]["kernel"])
+    np.testing.assert_array_equal(best[0], now[0])
+    np.testing.assert_array_equal(best[1:], first[1:])
+    np.testing.assert_array_equal(state.best_loss, [2, 1, 2])
+
+
+def test_predictions_are_those_of_each_member():
+    state = jax.jit(replicas.replicate(member(), MEMBERS).init)(jax.random.key(0), batch())
+    images = batch()["image"][:, 0]
+    model, variables = Perceptron(2, widths=(4,)), state.members.net.variables
+    outputs = replicas.predict(model, variables, images)
+    own = jax.tree.map(lambda leaf: leaf[1], variables)
+    np.testing.assert_allclose(outputs[1], model.apply(own, images, train=False), rtol=1e-5)

@@ -1,5 +1,7 @@
 """Chains against numerical integration on a grid in two dimensions."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -122,3 +124,26 @@ def test_wrapped_normal_of_a_flat_space_is_normal(metric):
     z = riemannian_sampling.draw_wrapped_normal(jax.random.key(3), flat, jnp.ones((4000, 2)), variance=0.25)
     np.testing.assert_allclose(z.mean(0), 1, atol=4 * 0.5 / np.sqrt(4000))
     np.testing.assert_allclose(z.std(0), 0.5, rtol=0.05)
+
+
+def test_implicit_leapfrog_conserves_energy_to_second_order_and_goes_back(metric):
+    def energy(z, momentum):
+        kinetic = riemannian.kinetic_energy(metric, z, momentum)
+        return kinetic + riemannian.log_volume(metric, z) + jnp.square(z).sum(-1) / 2
+
+    @functools.partial(jax.jit, static_argnums=(2, 3))
+    def run(z, momentum, step, count):
+        def body(_, state):
+            return riemannian_sampling.implicit_leapfrog(energy, *state, step_size=step, num_iterations=12)
+
+        end = jax.lax.fori_loop(0, count, body, (z, momentum))
+        return *end, energy(*end) - energy(z, momentum)
+
+    z = start(4, metric)
+    momentum = 0.5 * jnp.asarray(np.random.default_rng(2).normal(size=(4, 2)), jnp.float32)
+    errors = [float(jnp.abs(run(z, momentum, step, round(0.4 / step))[2]).max()) for step in (0.1, 0.05)]
+    assert errors[0] > 2.5 * errors[1]
+    assert errors[1] < 0.02
+    end, final, _ = run(z, momentum, 0.05, 8)
+    back, _, _ = run(end, -final, 0.05, 8)
+    np.testing.assert_allclose(back, z, atol=1e-3)

@@ -1,0 +1,117 @@
+"""The stages of a run: generative models, samples, classifiers."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from data_pipelines import side_by_side
+from data_pipelines.image_sets import ImagePart
+from experiments.contract import Data, Stages
+from experiments.rhvae import classifiers, data, generative, sampling
+from experiments.rhvae.config import Config, generator_config
+from jaxmed.train.fit import Algorithm
+
+
+def make_algorithm(config: Config, data_: Data | None) -> Algorithm:
+    """All generative models of the method, or, where it has none, all its classifiers of the last kind."""
+    if config.method in data.GENERATIVE:
+        return generative.make_generators(config, data.num_models(config))
+    return classifiers.make_ensemble(config, classifiers.kinds(config)[-1])
+
+
+@struct.dataclass
+class StudyState:
+    """The best models' parameters, stacked; `plane` is the model with two latents that Fig. 1 shows."""
+
+    step: Any
+    generators: Any
+    acceptance: Any
+    plane: Any
+    classifiers: Mapping[str, Any]
+
+
+def run(config: Config, run_data: Data, stages: Stages) -> StudyState:
+    """Trains the generative models, draws from them, and trains the classifiers."""
+    study: data.Study = run_data.evaluation
+    generators, acceptance, plane = {}, 1.0, {}
+    made: Mapping[str, ImagePart] = {}
+    if config.method in data.GENERATIVE:
+        shared = generator_config(config)
+        generators = _train_generators("generators", shared, study, stages, study.class_images)
+        latents = stages.keep(
+            "latents",
+            lambda: sampling.draw_latents(config, generators, study, stages.key("latents")),
+            shared=replace(shared, method=config.method, sampler=config.sampler, num_samples=1),
+        )
+        acceptance = float(latents["acceptance"].mean())
+        made = sampling.synthetic_parts(config, generators, latents["z"], study)
+    elif config.method == "classical":
+        made = sampling.augmented_parts(config, study, stages.key("augmented"))
+    if config.method == "manifold":
+        images = generative.plane_images(study.sets).images
+        stacked = _train_generators("plane", generative.plane_config(config), study, stages, [images])
+        plane = jax.tree.map(lambda leaf: leaf[0], stacked)
+    trained = _train_classifiers(config, study, stages, made)
+    step = jnp.asarray(config.num_steps, jnp.int32)
+    return StudyState(step, generators, jnp.asarray(acceptance), plane, trained)
+
+
+def _train_generators(name: str, config: Config, study: data.Study, stages: Stages, images: list) -> Any:
+    """One model for each array of images, as a stage that runs share; their best parameters, stacked."""
+    state = stages.fit(
+        name,
+        generative.make_generators(config, len(images)),
+        study.make_batches(side_by_side.whole_batches(images, config.batch_size), config.batch_size),
+        num_steps=config.generator.num_steps,
+        example_batch=data.generator_batch(config, len(images)),
+        shared=config,
+    )
+    return state.members.best_params
+
+
+def _train_classifiers(
+    config: Config, study: data.Study, stages: Stages, made: Mapping[str, ImagePart]
+) -> dict[str, Any]:
+    """Trains every kind of classifier on the raw data with what was made of them, and on that alone."""
+    parts = []
+    for name, one in study.sets.items():
+        own = [one.train.join(made[name]), made[name]] if made else [one.train]
+        parts += [part for part in own for _ in range(config.num_runs)]
+    batches = study.make_batches(side_by_side.random_batches(parts), config.batch_size)
+    trained = {}
+    for kind in classifiers.kinds(config):
+        algorithm = classifiers.make_kept(config, kind, study)
+        state = stages.fit(
+            kind,
+            algorithm,
+            batches,
+            num_steps=config.num_steps,
+            example_batch=data.classifier_batch(config),
+        )
+        assert algorithm.refresh is not None
+        trained[kind] = algorithm.refresh(state).best
+    return trained
+
+
+def init_state(config: Config, key: Any) -> StudyState:
+    """An untrained state of the same shapes."""
+    generators, plane = {}, {}
+    if config.method in data.GENERATIVE:
+        generators = _init(make_algorithm(config, None), data.example_batch(config), key).best_params
+    if config.method == "manifold":
+        model = generative.make_model(generative.plane_config(config))
+        plane = model.init(key, jnp.zeros((1, *config.image_shape, 1)), train=False)["params"]
+    trained = {}
+    for kind in classifiers.kinds(config):
+        members = _init(classifiers.make_ensemble(config, kind), data.classifier_batch(config), key)
+        trained[kind] = members.net.variables
+    return StudyState(jnp.zeros((), jnp.int32), generators, jnp.ones(()), plane, trained)
+
+
+def _init(algorithm: Algorithm, batch: Mapping[str, Any], key: Any) -> Any:
+    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in batch.items()}
+    return algorithm.init(key, zeros).members

@@ -1,0 +1,43 @@
+import jax
+import numpy as np
+
+from jaxmed.algorithms import manifold_sampling
+from jaxmed.algorithms.variational import Flow
+from jaxmed.models.vae import RiemannianVAE
+
+MODEL = RiemannianVAE((4, 4, 1), num_latents=2, hidden=6)
+
+
+def test_chains_start_at_real_centroids_of_their_own_model_and_are_decoded():
+    rng = np.random.default_rng(0)
+    images = rng.uniform(size=(3, 7, 4, 4, 1)).astype(np.float32)
+    weight = np.ones((3, 7), np.float32)
+    weight[1, 2:] = 0
+    params = jax.vmap(lambda key: MODEL.init(key, images[0], train=False)["params"])(
+        jax.random.split(jax.random.key(0), 3)
+    )
+    chains = manifold_sampling.draw_latents(
+        MODEL,
+        params,
+        images,
+        weight,
+        jax.random.key(1),
+        flow=Flow(1.5, 1e-3, 3, 0.01, 0.3),
+        num_samples=40,
+        num_moves=0,
+        num_leapfrog=1,
+        step_size=0.1,
+    )
+    z = np.asarray(chains.z)
+    assert z.shape == (3, 40, 2)
+    for number in range(3):
+        own = jax.tree.map(lambda leaf, n=number: leaf[n], params)
+        mean, _ = MODEL.apply({"params": own}, images[number], method="encode")
+        real = np.asarray(mean)[weight[number] > 0]
+        distance = np.abs(z[number][:, None] - real[None]).max(-1)
+        assert distance.min(1).max() < 1e-5
+        assert len(np.unique(distance.argmin(1))) > 1
+    decoded = manifold_sampling.decode(MODEL, params, z)
+    assert decoded.shape == (3, 40, 4, 4, 1)
+    logits = MODEL.apply({"params": own}, z[2], method="decode")
+    np.testing.assert_allclose(decoded[2], jax.nn.sigmoid(logits), rtol=1e-5)
