@@ -65,7 +65,8 @@ def select(
         ValueError: if a class has fewer than six images.
     """
     parts: tuple[list, list, list] = ([], [], [])
-    for label, share in enumerate(np.asarray(weights) / np.sum(weights)):
+    for label, weight in enumerate(weights):
+        share = weight / sum(weights)
         found = rng.permutation(np.flatnonzero(pool.labels == label))
         if len(found) < 6:
             raise ValueError(f"class {label} has {len(found)} images; wanted 6 or more")

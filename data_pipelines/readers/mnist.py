@@ -32,7 +32,7 @@ def read_mnist(root: Path, part: str, shape: tuple[int, int]) -> ImagePart:
 
 def read_letters(root: Path, part: str, shape: tuple[int, int]) -> ImagePart:
     """Reads ten letters of EMNIST letters, small and capital in one class, numbered from 0, and upright."""
-    found = read_mnist(root, f"emnist-letters-{part}", shape[::-1])
+    found = read_mnist(root, f"emnist-letters-{part}", (shape[1], shape[0]))
     found = found.take(np.isin(found.labels, LETTERS))
     labels = np.searchsorted(LETTERS, found.labels).astype(np.int32)
     return ImagePart(found.images.swapaxes(1, 2), labels)

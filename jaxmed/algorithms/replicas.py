@@ -6,7 +6,6 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import struct
 
 from jaxmed.train.fit import Algorithm
@@ -106,7 +105,7 @@ def keep_best(
 _IMAGES_AT_ONCE = 500
 
 
-def predict(model: nn.Module, variables: PyTree, images: np.ndarray) -> jax.Array:
+def predict(model: nn.Module, variables: PyTree, images: Leaf) -> jax.Array:
     """Outputs (members, images, ...) of stacked variables, member by member, on the same images."""
     starts = range(0, len(images), _IMAGES_AT_ONCE)
     parts = [_apply(model, variables, images[start : start + _IMAGES_AT_ONCE]) for start in starts]
@@ -114,5 +113,5 @@ def predict(model: nn.Module, variables: PyTree, images: np.ndarray) -> jax.Arra
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _apply(model: nn.Module, variables: PyTree, images: np.ndarray) -> jax.Array:
+def _apply(model: nn.Module, variables: PyTree, images: Leaf) -> jax.Array:
     return jax.lax.map(lambda own: jnp.asarray(model.apply(own, images, train=False)), variables)
