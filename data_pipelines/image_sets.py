@@ -89,10 +89,11 @@ def split(rng: np.random.Generator, pool: ImagePart, shares: tuple[float, float]
 
 def resize(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Makes (count, height, width) (count, *shape, 1) float32, by linear interpolation if sizes differ."""
-    if images.shape[1:] != shape:
-        factors = (1, *(new / old for new, old in zip(shape, images.shape[1:], strict=True)))
-        images = scipy.ndimage.zoom(images, factors, order=1, grid_mode=True, mode="nearest")
-    return np.ascontiguousarray(images[..., None], np.float32)
+    if images.shape[1:] == shape:
+        return np.ascontiguousarray(images[..., None], np.float32)
+    factors = (1, *(new / old for new, old in zip(shape, images.shape[1:], strict=True)))
+    resized = np.asarray(scipy.ndimage.zoom(images, factors, order=1, grid_mode=True, mode="nearest"))
+    return np.ascontiguousarray(resized[..., None], np.float32)
 
 
 def pad(images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
