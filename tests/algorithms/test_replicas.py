@@ -77,7 +77,7 @@ def test_best_variables_are_kept_member_by_member():
 
 def test_predictions_are_those_of_each_member():
     state = jax.jit(replicas.replicate(member(), MEMBERS).init)(jax.random.key(0), batch())
-    images = batch()["image"][:, 0]
+    images = jnp.asarray(batch()["image"][:, 0])
     model, variables = Perceptron(2, widths=(4,)), state.members.net.variables
     outputs = replicas.predict(model, variables, images)
     own = jax.tree.map(lambda leaf: leaf[1], variables)
