@@ -42,7 +42,7 @@ def make_ensemble(config: Config, kind: str) -> Algorithm:
         prepare=lambda batch, key: (batch["image"], batch["label"]),
         loss=_cross_entropy,
     )
-    # On CPUs a convolution with a kernel for each member is slower than the members in turn.
+    # On CPUs convolutions with a kernel for each member become grouped ones, which XLA computes slowly there.
     return replicas.replicate(member, num_classifiers(config), one_by_one=jax.default_backend() == "cpu")
 
 
