@@ -141,14 +141,14 @@ class _Group:
                 self._end(deadlines.pop(0)[1])
                 continue
             left -= 1
+            # What a process said last comes before what is said of its end.
+            self._readers[number].join(timeout=1)
             if code and not first_failure:
                 first_failure = code if code > 0 else 128 - code
                 self._print(number, b"ended first, with exit code %d" % first_failure)
                 last = time.monotonic() + grace_seconds
                 kill = last + min(grace_seconds, _SECONDS_BEFORE_KILL)
                 deadlines = [(last, signal.SIGTERM), (kill, signal.SIGKILL)]
-        for reader in self._readers:
-            reader.join(timeout=1)
         return first_failure
 
     def _end(self, number: int) -> None:
