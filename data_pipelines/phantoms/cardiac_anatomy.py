@@ -122,6 +122,45 @@ def shapes_at(heart: Heart, points: np.ndarray) -> Iterator[tuple[Tissue, np.nda
     yield from _vessels(heart, *points)
 
 
+def shares_at(heart: Heart, points: np.ndarray, blur_mm: float) -> dict[Tissue, np.ndarray]:
+    """Gives the share of each tissue at points, 1 in sum.
+
+    Args:
+        heart: the subject.
+        points: (3, ...) positions in mm.
+        blur_mm: width of the ramp across an outline, such as the size of a pixel.
+
+    Returns:
+        (...) float32 by tissue.
+    """
+    shares = {"air": np.ones(points.shape[1:], np.float32)}
+    for tissue, distance in shapes_at(heart, points.astype(np.float32)):
+        inside = shapes.coverage(distance, blur_mm).astype(np.float32)
+        for share in shares.values():
+            share *= 1 - inside
+        shares[tissue] = shares[tissue] + inside if tissue in shares else inside
+    return shares
+
+
+def ventricles_at(heart: Heart, points: np.ndarray) -> dict[str, np.ndarray]:
+    """Tells which points lie in the ventricles, as they are outlined in short-axis images.
+
+    Args:
+        heart: the subject.
+        points: (3, ...) positions in mm.
+
+    Returns:
+        (...) bool by name, disjoint: "left" and "right", the cavities with their papillary muscles, and
+        "wall", the left ventricle's; all of them below the mitral plane.
+    """
+    along, septal, third = np.tensordot(heart.axes, points, 1)
+    below = along > 0
+    left = below & (_cavity(heart, along, septal, third) < 0)
+    wall = below & (_left_ventricle(heart, along, septal, third) < 0) & ~left
+    right = below & (_right_ventricle(heart, along, septal, third) < 0) & ~left & ~wall
+    return {"left": left, "wall": wall, "right": right}
+
+
 def _torso(heart: Heart, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Iterator[tuple[Tissue, np.ndarray]]:
     # The heart lies left and in front of the torso's axis.
     bx, by, below = x + 38, y - 8, z - heart.dome
@@ -147,11 +186,9 @@ def _torso(heart: Heart, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Iterato
 
 def _chambers(heart: Heart, points: np.ndarray) -> Iterator[tuple[Tissue, np.ndarray]]:
     along, septal, third = np.tensordot(heart.axes, points, 1)
-    radius, wall, length = heart.radius, heart.wall, heart.length
-    outer = _ventricle(along, septal, third, radius + wall, length + wall, base=-4.0)
-    half = (0.86 * length, heart.right, 1.25 * radius + 8)
-    right = shapes.ellipsoid(along - 4, septal - radius - 0.42 * heart.right, third - 3, half)
-    right = np.maximum(right, -6 - along)
+    radius, length = heart.radius, heart.length
+    outer = _left_ventricle(heart, along, septal, third)
+    right = _right_ventricle(heart, along, septal, third)
     half = (27.0, heart.atrium, heart.atrium * 1.15)
     left_atrium = shapes.ellipsoid(along + 26, septal + 5, third + 2, half)
     half = (25.0, heart.atrium, heart.atrium * 1.1)
@@ -165,14 +202,33 @@ def _chambers(heart: Heart, points: np.ndarray) -> Iterator[tuple[Tissue, np.nda
         angle = np.radians(heart.scar)
         towards = septal * np.cos(angle) + third * np.sin(angle)
         sector = 0.8 * np.hypot(septal, third) - towards
-        yield "scar", np.maximum(np.maximum(outer + 0.35 * wall, sector), np.abs(along - 0.5 * length) - 22)
-    # It reaches beyond the wall's base: between ventricle and atrium the blood goes on.
-    yield "blood", _ventricle(along, septal, third, radius, length, base=-8.0)
+        yield (
+            "scar",
+            np.maximum(np.maximum(outer + 0.35 * heart.wall, sector), np.abs(along - 0.5 * length) - 22),
+        )
+    yield "blood", _cavity(heart, along, septal, third)
     for papillary_degrees in (35.0, 155.0):
         angle = np.radians(papillary_degrees)
         y, z = 0.62 * radius * np.array([np.cos(angle), np.sin(angle)])
         start, end = (0.32 * length, y, z), (0.72 * length, 0.8 * y, 0.8 * z)
         yield "myocardium", shapes.capsule(along, septal, third, start, end, 4.2)
+
+
+def _left_ventricle(heart: Heart, along: np.ndarray, septal: np.ndarray, third: np.ndarray) -> np.ndarray:
+    """Cavity and wall."""
+    radius, length = heart.radius + heart.wall, heart.length + heart.wall
+    return _ventricle(along, septal, third, radius, length, base=-4.0)
+
+
+def _cavity(heart: Heart, along: np.ndarray, septal: np.ndarray, third: np.ndarray) -> np.ndarray:
+    """It reaches beyond the wall's base: between ventricle and atrium the blood goes on."""
+    return _ventricle(along, septal, third, heart.radius, heart.length, base=-8.0)
+
+
+def _right_ventricle(heart: Heart, along: np.ndarray, septal: np.ndarray, third: np.ndarray) -> np.ndarray:
+    half = (0.86 * heart.length, heart.right, 1.25 * heart.radius + 8)
+    right = shapes.ellipsoid(along - 4, septal - heart.radius - 0.42 * heart.right, third - 3, half)
+    return np.maximum(right, -6 - along)
 
 
 def _ventricle(

@@ -41,6 +41,19 @@ def balanced_ssfp(flip_degrees: float = 60.0, tr_ms: float = 3.0, inflow: float 
     return signals
 
 
+def t2_prepared(
+    signals: dict[str, float], preparation_ms: float = 40.0, fat_left: float = 0.2
+) -> dict[str, float]:
+    """Signals after a T2 preparation and fat saturation, as in free-breathing three-dimensional imaging.
+
+    Every tissue falls to exp(-TE / T2) of its signal; fat keeps `fat_left` of that.
+    """
+    return {
+        name: signal * float(np.exp(-preparation_ms / TISSUES[name][1])) * (fat_left if name == "fat" else 1)
+        for name, signal in signals.items()
+    }
+
+
 def spoiled_gradient_echo(flip_degrees: float, tr_ms: float, inflow: float) -> dict[str, float]:
     """Steady state of spoiled gradient echoes: rho sin(a) (1 - E1) / (1 - E1 cos(a)); tagging and flow.
 

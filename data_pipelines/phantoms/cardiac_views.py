@@ -188,12 +188,7 @@ def _fractions(heart: Heart, plane: Plane, size: int) -> dict[str, np.ndarray]:
         + plane.down[:, None, None, None] * offset[:, None]
         + plane.right[:, None, None, None] * offset
     )
-    shares = {"air": np.ones(points.shape[1:], np.float32)}
-    for tissue, distance in cardiac_anatomy.shapes_at(heart, points.astype(np.float32)):
-        inside = shapes.coverage(distance, pixel_mm).astype(np.float32)
-        for share in shares.values():
-            share *= 1 - inside
-        shares[tissue] = shares[tissue] + inside if tissue in shares else inside
+    shares = cardiac_anatomy.shares_at(heart, points, pixel_mm)
     return {tissue: share.mean(0) for tissue, share in shares.items()}
 
 

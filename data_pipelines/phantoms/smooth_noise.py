@@ -26,6 +26,13 @@ class SmoothNoise:
         field = _interpolate(field, offset_mm / self.cell_mm)
         return _interpolate(field.T, offset_mm / self.cell_mm).T
 
+    def on_grid(self, z_mm: np.ndarray, y_mm: np.ndarray, x_mm: np.ndarray) -> np.ndarray:
+        """(depth, height, width) values on the grid with these positions along each axis."""
+        field = self._coefficients
+        for positions in (z_mm, y_mm, x_mm):
+            field = np.moveaxis(_interpolate(field, positions / self.cell_mm), 0, -1)
+        return field
+
     def at(self, points_mm: np.ndarray) -> np.ndarray:
         """(n,) values at (n, 3) positions x, y, z."""
         columns, weights = _taps(points_mm[:, ::-1].T / self.cell_mm)

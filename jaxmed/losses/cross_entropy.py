@@ -30,15 +30,16 @@ def binary_cross_entropy(
 
 
 def softmax_cross_entropy(
-    logits: Float[Array, "batch classes"], labels: Int[Array, " batch"]
+    logits: Float[Array, "batch *sites classes"], labels: Int[Array, "batch ..."]
 ) -> Float[Array, " batch"]:
-    """Cross-entropy -log softmax(z)_y of logits z and a class y, computed in float32.
+    """Cross-entropy -log softmax(z)_y of logits z and a class y, averaged over the sites, in float32.
 
     Args:
-        logits: (batch, classes).
-        labels: (batch,) classes, from 0.
+        logits: (batch, *sites, classes), such as (batch, classes) or (batch, depth, height, width, classes).
+        labels: (batch, *sites) classes, from 0.
 
     Returns:
         (batch,), in nats.
     """
-    return optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
+    values = optax.softmax_cross_entropy_with_integer_labels(logits.astype(jnp.float32), labels)
+    return values.mean(axis=tuple(range(1, values.ndim)))

@@ -49,3 +49,13 @@ def test_softmax_cross_entropy_is_the_logarithm_of_the_probability():
     found = cross_entropy.softmax_cross_entropy(logits, jnp.array([1, 2]))
     probability = np.exp(2) / (np.exp(1) + np.exp(2) + np.exp(0.5))
     np.testing.assert_allclose(found, [-np.log(probability), np.log(3)], rtol=1e-6)
+
+
+def test_softmax_cross_entropy_of_a_volume_is_the_mean_over_its_voxels():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(2, 3, 4, 5, 6)).astype(np.float32), rng.integers(0, 6, (2, 3, 4, 5))
+    found = cross_entropy.softmax_cross_entropy(jnp.asarray(logits), jnp.asarray(labels, jnp.int32))
+    voxels = cross_entropy.softmax_cross_entropy(
+        jnp.asarray(logits.reshape(-1, 6)), jnp.asarray(labels.ravel(), jnp.int32)
+    )
+    np.testing.assert_allclose(found, voxels.reshape(2, -1).mean(1), rtol=1e-5)

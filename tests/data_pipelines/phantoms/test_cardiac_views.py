@@ -12,9 +12,7 @@ HEART = cardiac_anatomy.draw_heart(np.random.default_rng(0))
 def blood_volume_ml(heart):
     grid = np.arange(-100, 110, 4.0, np.float32)
     points = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"))
-    cavity = cardiac_anatomy._ventricle(
-        *np.tensordot(heart.axes, points, 1), heart.radius, heart.length, base=-8.0
-    )
+    cavity = cardiac_anatomy._cavity(heart, *np.tensordot(heart.axes, points, 1))
     return (cavity < 0).sum() * 0.064
 
 
@@ -24,6 +22,21 @@ def test_hearts_have_axes_and_volumes_of_adults():
     others = [cardiac_anatomy.draw_heart(np.random.default_rng(seed)) for seed in range(30)]
     assert all(heart.axes[0] @ HEART.axes[0] > 0.7 for heart in others)
     assert np.std([heart.length for heart in others]) > 3
+
+
+def test_ventricles_are_disjoint_and_filled_with_what_their_names_say():
+    grid = np.arange(-100, 110, 5.0, np.float32)
+    points = np.stack(np.meshgrid(grid, grid, grid, indexing="ij"))
+    parts = cardiac_anatomy.ventricles_at(HEART, points)
+    assert np.sum([*parts.values()], axis=0).max() == 1
+    shares = cardiac_anatomy.shares_at(HEART, points, 1.0)
+    np.testing.assert_allclose(sum(shares.values()), 1, atol=1e-5)
+    assert shares["blood"][parts["right"]].mean() > 0.95
+    # Papillary muscles count as part of the cavity.
+    assert 0.75 < shares["blood"][parts["left"]].mean() < 1
+    assert shares["myocardium"][parts["wall"]].mean() > 0.95
+    # The wall of an adult weighs some 60 to 180 g.
+    assert 60 < parts["wall"].sum() * 0.125 * 1.05 < 200
 
 
 @pytest.mark.parametrize(("kind", "long_angle"), [("cine sa", 0), ("cine la 2ch", 90), ("cine la 4ch", 90)])

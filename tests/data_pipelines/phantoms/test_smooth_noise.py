@@ -24,6 +24,13 @@ def test_slices_and_points_sample_the_same_function():
     np.testing.assert_allclose(_noise().at(points), plane.ravel(), atol=1e-5)
 
 
+def test_grids_and_points_sample_the_same_function():
+    z, y, x = np.array([1.0, 2.0]), np.array([-3.0, 4.0, 9.0]), np.array([0.0, 7.0, 8.0, 11.5])
+    grid = _noise().on_grid(z, y, x)
+    points = np.stack(np.meshgrid(z, y, x, indexing="ij")[::-1], axis=-1).reshape(-1, 3)
+    np.testing.assert_allclose(_noise().at(points), grid.ravel(), atol=1e-5)
+
+
 def test_field_is_smooth_at_the_scale_of_a_cell():
     values = _noise().slice_at(0.0, np.linspace(0, 100, 1001))
     # Along a line the slope has a standard deviation of 0.86 / cell_mm; 0.1 mm apart, 6 of them are 0.1.
