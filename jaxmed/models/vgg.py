@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxmed.ops import pooling
+from jaxmed.ops import interpolation, pooling
 from jaxmed.ops.adaptive_pooling import adaptive_average_pool
 from jaxmed.ops.example_keys import example_keys
 
@@ -19,10 +19,12 @@ _KERNEL = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
 class VGG(nn.Module):
     """VGG-16 with batch normalisation, adaptive average pooling and two hidden layers, by default.
 
-    Each stage is 3x3 convolutions with batch normalisation and ReLU, then max-pooling by 2. What is left is
-    averaged to `pooled_size` a side and goes through the hidden layers, with ReLU between them and dropout
-    after the first, to the features: those are the last hidden layer's outputs before its ReLU, or the
-    pooled maps where there is no hidden layer. The last layer follows the ReLU.
+    Each stage is 3x3 convolutions with batch normalisation and ReLU, then max-pooling by 2. Sides of less
+    than 2 to the number of stages (32 for VGG-16) would vanish in the pools: such images are enlarged to it,
+    by linear interpolation. What is left is averaged to `pooled_size` a side and goes through the hidden
+    layers, with ReLU between them and dropout after the first, to the features: those are the last hidden
+    layer's outputs before its ReLU, or the pooled maps where there is no hidden layer. The last layer follows
+    the ReLU.
 
     With one input channel the stages of VGG-16 have 14,721,984 parameters with the original's biases, and
     14,717,760 without; the whole network with 104 outputs has 134,693,928 with them. Convolution kernels
@@ -40,6 +42,7 @@ class VGG(nn.Module):
         pooled_size: side of the averaged maps.
         dropout: probability with which an output of the first hidden layer is dropped in training.
         conv_bias: whether convolutions have a bias, as the original's; batch normalisation cancels it.
+        batch_norm: without, the network is the original one of 2015; it then wants the biases.
         dense_std: standard deviation of the initial kernels of the hidden and last layers; narrower ones need
             more to keep the signal: sqrt(2 / inputs) does.
         dtype: of convolutions and activations; parameters, statistics, features and outputs are float32.
@@ -51,6 +54,7 @@ class VGG(nn.Module):
     pooled_size: int = 7
     dropout: float = 0.5
     conv_bias: bool = False
+    batch_norm: bool = True
     dense_std: float = 0.01
     dtype: DTypeLike = jnp.float32
 
@@ -62,6 +66,7 @@ class VGG(nn.Module):
             self.pooled_size,
             self.dropout,
             self.conv_bias,
+            self.batch_norm,
             self.dense_std,
             self.dtype,
         )
@@ -73,7 +78,7 @@ class VGG(nn.Module):
         """Computes the outputs of the last layer.
 
         Args:
-            x: (batch, height, width, channels), sides of at least 2 to the number of stages.
+            x: (batch, height, width, channels).
             train: use and update statistics of the batch (collection `batch_stats`), and drop (random stream
                 `dropout`).
 
@@ -97,6 +102,7 @@ class Trunk(nn.Module):
     pooled_size: int
     dropout: float
     conv_bias: bool
+    batch_norm: bool
     dense_std: float
     dtype: DTypeLike
 
@@ -105,6 +111,8 @@ class Trunk(nn.Module):
         self, x: Float[Array, "batch height width channels"], train: bool
     ) -> Float[Array, "batch features"]:
         """Applies the stages, the pooling and the hidden layers."""
+        least = 2 ** len(self.stages)
+        x = interpolation.resize_linear(x, [max(size, least) for size in x.shape[1:-1]])
         for number, widths in enumerate(self.stages):
             for index, width in enumerate(widths):
                 name = f"{number}_{index}"
@@ -116,7 +124,8 @@ class Trunk(nn.Module):
                     dtype=self.dtype,
                     name=f"conv_{name}",
                 )(x)
-                x = nn.BatchNorm(not train, momentum=0.9, dtype=self.dtype, name=f"norm_{name}")(x)
+                if self.batch_norm:
+                    x = nn.BatchNorm(not train, momentum=0.9, dtype=self.dtype, name=f"norm_{name}")(x)
                 x = nn.relu(x)
             x = pooling.max_pool(x)
         x = adaptive_average_pool(x, (self.pooled_size,) * 2)

@@ -8,6 +8,7 @@ import pytest
 
 from jaxmed.algorithms.supervised import supervised
 from jaxmed.bench import collectives
+from jaxmed.models.fusion_net import FusionNet
 from jaxmed.models.monai_unet import MonaiUNet
 from jaxmed.models.unet import UNet
 from jaxmed.train import fit
@@ -20,6 +21,7 @@ MODELS = {
         norm="instance", downsampling="strided_conv", upsampling="nearest_conv", num_convs=(1, 1)
     ),
     "pooled, repeated": TINY.clone(upsampling="nearest", num_convs=(1, 1)),
+    "FusionNet": FusionNet(widths=(2, 3), out_channels=1, dtype=np.float64, remat=True),
     "MONAI": MonaiUNet(widths=(2, 3), strides=(2,), dtype=np.float64),
 }
 

@@ -86,3 +86,17 @@ def test_dropout_is_by_example_and_only_in_training(variables):
     assert not np.allclose(first[0], first[1])
     still = SMALL.apply(variables, same, train=False)
     np.testing.assert_allclose(still[0], still[1], rtol=1e-6)
+
+
+def test_the_original_on_small_patches_has_its_parameters():
+    """Convolutions 14,713,536 for one channel; 512 to 4096, 4096 and 2 where one pixel is left."""
+    model = VGG(2, pooled_size=1, conv_bias=True, batch_norm=False)
+    assert count(shapes(model, 16)) == count(shapes(model, 32)) == 33_604_290
+    assert count(shapes(VGG(2, conv_bias=True, batch_norm=False), 16)) == 134_267_586
+
+
+def test_images_too_small_for_the_pools_are_seen_enlarged(variables):
+    apply = jax.jit(lambda x: SMALL.apply(variables, x, train=False))
+    small = X[:, :2, :3]
+    enlarged = jax.image.resize(small, (3, 4, 4, 1), "linear")
+    np.testing.assert_allclose(apply(small), apply(enlarged), rtol=1e-5)
