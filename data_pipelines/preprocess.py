@@ -12,13 +12,29 @@ from data_pipelines.example import Example
 def resample_in_plane(example: Example, spacing_mm: float) -> Example:
     """Resamples each slice of a volume to another pixel spacing; the slices stay where they are.
 
-    The new grid has round(size · old spacing / new spacing) pixels and shares its centre with the old one.
-    Image values are interpolated linearly, labels take the nearest voxel; beyond the outermost voxel
-    centres the edge values continue. Nothing is smoothed before pixels are made larger.
-
     Args:
         example: a volume (depth, height, width) with its spacing; the affine may be None.
         spacing_mm: new spacing along height and along width in mm.
+
+    Returns:
+        See `resample`.
+
+    Raises:
+        ValueError: no volume, or a spacing that is not positive.
+    """
+    return resample(example, (None, spacing_mm, spacing_mm))
+
+
+def resample(example: Example, spacing_mm: tuple[float | None, float | None, float | None]) -> Example:
+    """Resamples a volume to another spacing.
+
+    Along each axis the new grid has round(size · old spacing / new spacing) voxels and shares its centre with
+    the old one. Image values are interpolated linearly, labels take the nearest voxel; beyond the outermost
+    voxel centres the edge values continue. Nothing is smoothed before voxels are made larger.
+
+    Args:
+        example: a volume (depth, height, width) with its spacing; the affine may be None.
+        spacing_mm: new spacing along depth, height and width in mm; None leaves an axis as it is.
 
     Returns:
         The example with new image, label, spacing and affine; the affine gives every new voxel centre its
@@ -32,14 +48,16 @@ def resample_in_plane(example: Example, spacing_mm: float) -> Example:
             f"{example.subject}: found an image of shape {example.image.shape} and spacing "
             f"{example.spacing_mm}; wanted a volume (depth, height, width) with three spacings"
         )
-    if not (np.isfinite(spacing_mm) and spacing_mm > 0):
-        raise ValueError(f"spacing_mm: found {spacing_mm}; wanted a positive number")
+    wanted = [mm for mm in spacing_mm if mm is not None]
+    if not all(np.isfinite(mm) and mm > 0 for mm in wanted):
+        raise ValueError(f"spacing_mm: found {', '.join(map(str, wanted))}; wanted a positive number")
+    new_mm = [old if mm is None else mm for mm, old in zip(spacing_mm, example.spacing_mm, strict=True)]
     shape = np.array(example.image.shape)
-    scale = np.array([1.0, *(spacing_mm / np.array(example.spacing_mm[1:]))])
+    scale = np.array(new_mm) / np.array(example.spacing_mm)
     new_shape = tuple(int(size) for size in np.maximum(1, np.rint(shape / scale)))
     offset = (shape - 1) / 2 - scale * (np.array(new_shape) - 1) / 2
 
-    def resample(array: np.ndarray, order: int) -> np.ndarray:
+    def interpolate(array: np.ndarray, order: int) -> np.ndarray:
         output = np.float32 if order else array.dtype
         # SciPy's stubs know only scalar offsets.
         shift: Any = offset
@@ -52,9 +70,9 @@ def resample_in_plane(example: Example, spacing_mm: float) -> Example:
         affine = affine @ step
     return replace(
         example,
-        image=resample(example.image, 1),
-        label=None if example.label is None else resample(example.label, 0),
-        spacing_mm=(example.spacing_mm[0], float(spacing_mm), float(spacing_mm)),
+        image=interpolate(example.image, 1),
+        label=None if example.label is None else interpolate(example.label, 0),
+        spacing_mm=tuple(float(mm) for mm in new_mm),
         affine=affine,
     )
 

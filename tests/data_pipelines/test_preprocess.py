@@ -34,6 +34,16 @@ def test_resampled_voxels_hold_the_value_of_their_world_coordinates(spacing_mm):
     assert resampled.image.dtype == np.float32
 
 
+def test_depth_is_resampled_like_the_other_axes():
+    example = example_of(shape=(8, 9, 10), spacing=(2.0, 0.8, 0.5))
+    resampled = preprocess.resample(example, (0.7, 0.7, None))
+    assert resampled.image.shape == (round(8 * 2 / 0.7), round(9 * 0.8 / 0.7), 10)
+    assert resampled.spacing_mm == (0.7, 0.7, 0.5)
+    expected = plane(resampled.affine, resampled.image.shape)
+    inside = (slice(2, -2), slice(2, -2), slice(None))
+    np.testing.assert_allclose(resampled.image[inside], expected[inside], atol=1e-4)
+
+
 def test_the_field_of_view_keeps_its_centre():
     example = example_of()
     resampled = preprocess.resample_in_plane(example, 0.37)
