@@ -23,11 +23,70 @@ def dice(prediction: Shaped[np.ndarray, "*shape"], target: Shaped[np.ndarray, ".
     Reference: Saparov et al., Zero-Shot Domain Adaptation in CT Segmentation by Filtered Back Projection
     Augmentation, section 2.4. differs: the union printed there is a misprint of the intersection.
     """
-    if prediction.shape != target.shape:
-        raise ValueError(f"target: shape {target.shape}; wanted that of the prediction, {prediction.shape}")
-    first, second = _as_mask(prediction, "prediction"), _as_mask(target, "target")
+    first, second = _as_masks(prediction, target)
     total = np.count_nonzero(first) + np.count_nonzero(second)
     return 2 * np.count_nonzero(first & second) / total if total else 1.0
+
+
+def sensitivity(prediction: Shaped[np.ndarray, "*shape"], target: Shaped[np.ndarray, "..."]) -> float:
+    """Sensitivity (recall) of a binary mask: the part of the target that is found, TP / (TP + FN).
+
+    Args:
+        prediction: as in `dice`.
+        target: as in `dice`.
+
+    Returns:
+        In [0, 1]; NaN where the target is empty.
+
+    Raises:
+        ValueError: as in `dice`.
+    """
+    found, wanted = _as_masks(prediction, target)
+    return _share(np.count_nonzero(found & wanted), np.count_nonzero(wanted))
+
+
+def specificity(prediction: Shaped[np.ndarray, "*shape"], target: Shaped[np.ndarray, "..."]) -> float:
+    """Specificity of a binary mask: the part of the background that is left alone, TN / (TN + FP).
+
+    Args:
+        prediction: as in `dice`.
+        target: as in `dice`.
+
+    Returns:
+        In [0, 1]; NaN where there is no background.
+
+    Raises:
+        ValueError: as in `dice`.
+    """
+    found, wanted = _as_masks(prediction, target)
+    return _share(np.count_nonzero(~(found | wanted)), wanted.size - np.count_nonzero(wanted))
+
+
+def precision(prediction: Shaped[np.ndarray, "*shape"], target: Shaped[np.ndarray, "..."]) -> float:
+    """Precision (positive predictive value) of a binary mask: the part of it that is right, TP / (TP + FP).
+
+    Args:
+        prediction: as in `dice`.
+        target: as in `dice`.
+
+    Returns:
+        In [0, 1]; NaN where the prediction is empty.
+
+    Raises:
+        ValueError: as in `dice`.
+    """
+    found, wanted = _as_masks(prediction, target)
+    return _share(np.count_nonzero(found & wanted), np.count_nonzero(found))
+
+
+def _share(part: int | np.integer, whole: int | np.integer) -> float:
+    return float(part / whole) if whole else float("nan")
+
+
+def _as_masks(prediction: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if prediction.shape != target.shape:
+        raise ValueError(f"target: shape {target.shape}; wanted that of the prediction, {prediction.shape}")
+    return _as_mask(prediction, "prediction"), _as_mask(target, "target")
 
 
 def _as_mask(values: np.ndarray, name: str) -> np.ndarray:

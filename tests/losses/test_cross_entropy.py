@@ -59,3 +59,39 @@ def test_softmax_cross_entropy_of_a_volume_is_the_mean_over_its_voxels():
         jnp.asarray(logits.reshape(-1, 6)), jnp.asarray(labels.ravel(), jnp.int32)
     )
     np.testing.assert_allclose(found, voxels.reshape(2, -1).mean(1), rtol=1e-5)
+
+
+def test_mask_says_what_is_averaged_and_nothing_else_has_a_gradient():
+    rng = np.random.default_rng(1)
+    logits = jnp.asarray(rng.normal(size=(2, 5, 1)), jnp.float32)
+    labels = jnp.asarray(rng.integers(0, 2, (2, 5, 1)), jnp.float32)
+    mask = jnp.asarray([[1, 0, 0, 1, 0], [0, 1, 0, 0, 0]], bool)[..., None]
+
+    def loss(z):
+        return cross_entropy.masked_binary_cross_entropy(z, labels, mask)
+
+    for example, kept in enumerate(([0, 3], [1])):
+        some = cross_entropy.binary_cross_entropy(
+            logits[example : example + 1, kept], labels[example : example + 1, kept]
+        )
+        np.testing.assert_allclose(loss(logits)[example], some[0], rtol=1e-6)
+    gradient = jax.grad(lambda z: loss(z).sum())(logits)
+    np.testing.assert_array_equal(np.asarray(gradient != 0), mask)
+
+
+def test_example_without_annotation_costs_nothing():
+    def loss(z):
+        return cross_entropy.masked_binary_cross_entropy(
+            z, jnp.full((1, 4), -1), jnp.zeros((1, 4), bool)
+        ).sum()
+
+    value, gradient = jax.value_and_grad(loss)(jnp.full((1, 4), 1e4))
+    assert value == 0
+    assert not gradient.any()
+
+
+def test_refuses_masks_that_would_broadcast():
+    with pytest.raises(ValueError, match="mask"):
+        cross_entropy.masked_binary_cross_entropy(
+            jnp.zeros((2, 4)), jnp.zeros((2, 4)), jnp.zeros((2, 1), bool)
+        )

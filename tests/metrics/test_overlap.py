@@ -50,3 +50,22 @@ def test_refuses_what_is_no_mask(value):
 def test_refuses_shapes_that_would_broadcast():
     with pytest.raises(ValueError, match="shape"):
         overlap.dice(np.zeros((2, 3), bool), np.zeros((1, 3), bool))
+
+
+def test_shares_of_what_is_found_and_what_is_right():
+    # 4 found, 6 wanted, 2 of them both, of 12.
+    found, wanted = interval(4, 8), interval(6, 12)
+    assert overlap.sensitivity(found, wanted) == 2 / 6
+    assert overlap.precision(found, wanted) == 2 / 4
+    assert overlap.specificity(found, wanted) == 4 / 6
+    assert overlap.specificity(~found, ~wanted) == overlap.sensitivity(found, wanted)
+    assert overlap.precision(wanted, found) == overlap.sensitivity(found, wanted)
+
+
+def test_shares_of_nothing_are_not_a_number():
+    empty, some = interval(0, 0), interval(3, 5)
+    assert np.isnan(overlap.sensitivity(some, empty))
+    assert np.isnan(overlap.precision(empty, some))
+    assert np.isnan(overlap.specificity(some, ~empty))
+    with pytest.raises(ValueError, match="shape"):
+        overlap.sensitivity(np.zeros((2, 3), bool), np.zeros((1, 3), bool))
