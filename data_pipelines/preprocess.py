@@ -191,3 +191,20 @@ def fit_in_plane(example: Example, pixel_mm: float, size: int, fill: float) -> E
         label, _ = pad_or_crop_in_plane(label, (size, size), 0)
     image, _ = pad_or_crop_in_plane(example.image, (size, size), fill)
     return replace(example, image=to_int16(image), label=label, affine=None)
+
+
+def fit_field_of_view(example: Example, size: int, fill: float) -> Example:
+    """Brings slices to squares of so many pixels that show the whole field of view; see `fit_in_plane`.
+
+    Args:
+        example: a volume, with or without label.
+        size: height and width wanted, in pixels.
+        fill: value of the padding where slices are not square.
+    """
+    return fit_in_plane(example, field_of_view_pixel_mm(example, size), size, fill)
+
+
+def field_of_view_pixel_mm(example: Example, size: int) -> float:
+    """The pixel size at which the longer side of the slices has `size` pixels, in mm."""
+    sides = (count * mm for count, mm in zip(example.image.shape[1:], example.spacing_mm[1:], strict=True))
+    return max(sides) / size

@@ -61,3 +61,34 @@ def k_fold(
         )
     train, validation = rest[num_validation:], rest[:num_validation]
     return Split(*(tuple(sorted(side)) for side in (train, validation, folds[fold])))
+
+
+def hold_out(subjects: Sequence[str], num_test: int, repeat: int, *, seed: int) -> Split:
+    """Makes one of several splits with a test set of a stated size, no subject being tested twice.
+
+    The sorted names are permuted by Philox(key=seed); test set k is the k-th run of `num_test` names, and all
+    others train. Unlike the folds of `k_fold`, the test sets need not hold everybody.
+
+    Args:
+        subjects: distinct names.
+        num_test: size of each test set, at least 1.
+        repeat: number of the split, from 0.
+        seed: seed of the permutation, in [0, 2^128).
+
+    Returns:
+        The split, without validation subjects.
+
+    Raises:
+        ValueError: a name occurs twice, or there are too few subjects for that many test sets.
+    """
+    names = sorted(subjects)
+    if len(set(names)) < len(names):
+        raise ValueError("subjects has a name more than once; wanted distinct names")
+    end = (repeat + 1) * num_test
+    if num_test < 1 or repeat < 0 or end > len(names) or num_test == len(names):
+        raise ValueError(
+            f"test set {repeat} of {num_test} subjects each; wanted one within {len(names)} subjects"
+        )
+    order = [names[i] for i in np.random.Generator(np.random.Philox(key=seed)).permutation(len(names))]
+    test = order[end - num_test : end]
+    return Split(tuple(sorted(set(names) - set(test))), (), tuple(sorted(test)))

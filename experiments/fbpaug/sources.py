@@ -1,14 +1,13 @@
 """Volumes that are prepared one by one to one grid, and the phantoms among them."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data_pipelines.phantoms import chest_ct, ct_kernels
+from data_pipelines.phantoms.digest import phantom_code
 from experiments.contract import PHANTOM
 from experiments.fbpaug.config import Config
 
@@ -59,14 +58,8 @@ def phantom(config: Config) -> Source:
         return {"image": scan, "label": chest.lesion, "voxel_ml": voxel_ml}
 
     return Source(
-        {"source": PHANTOM, "code": _phantom_code(), **grid},
+        {"source": PHANTOM, "code": phantom_code(), **grid},
         tuple(f"case-{number:03d}" for number in range(sizes.num_cases)),
         tuple(f"pair-{number:03d}" for number in range(sizes.num_pairs)),
         build,
     )
-
-
-def _phantom_code() -> str:
-    """A digest of the phantom's source, so that volumes of an older phantom are not taken for its own."""
-    files = sorted(Path(chest_ct.__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Key, Num
 
 from jaxmed.ops.example_keys import example_keys
 from jaxmed.types import PyTree
@@ -172,6 +172,29 @@ def window_to_unit(images_hu: Float[Array, "*sites"], lower: float, upper: float
     # In the type of the images, so that the largest value divides to 1 and not to just above it.
     low, high = (jnp.asarray(bound, images_hu.dtype) for bound in (lower, upper))
     return (jnp.clip(images_hu, low, high) - low) / (high - low)
+
+
+def normalise_by(
+    images_hu: Num[Array, "batch *sites"], intensity: Float[Array, "batch 4"] | Float[Array, "1 4"]
+) -> Float[Array, "batch *sites"]:
+    """Clips to two bounds, then subtracts a mean and divides by a deviation that come from a whole data set.
+
+    Args:
+        images_hu: (batch, *sites), in HU.
+        intensity: low, high, mean and deviation in HU, for each image or for all
+            (`data_pipelines.foreground_intensity`).
+
+    Returns:
+        As `images_hu`, float32.
+
+    Reference: Isensee et al., nnU-Net, 2018, normalisation of CT.
+    """
+    values = images_hu.astype(jnp.float32)
+    shape = (-1, *(1,) * (values.ndim - 1))
+    low, high, mean, std = (
+        jnp.broadcast_to(part.reshape(shape), values.shape) for part in jnp.moveaxis(intensity, -1, 0)
+    )
+    return (jnp.clip(values, low, high) - mean) / std
 
 
 def standardise(images: Float[Array, "batch *sites"]) -> Float[Array, "batch *sites"]:

@@ -1,6 +1,6 @@
-"""Two-dimensional networks on volumes, slice by slice."""
+"""Two-dimensional networks on volumes, slice by slice, alone or with their neighbours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -36,3 +36,44 @@ def make_slicewise(
         return np.concatenate(list(spread(volume[start : start + spread.batch_size] for start in starts)))
 
     return apply
+
+
+def make_stackwise(
+    function: Callable[[PyTree, PyTree], PyTree], variables: PyTree, batch_size: int, *, reach: int = 1
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Like `make_slicewise` for "2.5-D" functions, whose slices have their neighbours as channels.
+
+    Args:
+        function: as in `make_slicewise`, from (batch, height, width, 2 reach + 1).
+        variables: see `spread.Spread`.
+        batch_size: slices at a time over all devices.
+        reach: how many neighbours on either side.
+
+    Returns:
+        A function from a volume (depth, height, width) to (depth, *output); errors as in `make_slicewise`.
+    """
+    spread = Spread(function, variables, batch_size)
+
+    def apply(volume: np.ndarray) -> np.ndarray:
+        if not len(volume):
+            raise ValueError(f"volume of shape {volume.shape} has no slice")
+        starts = range(0, len(volume), spread.batch_size)
+        parts = (range(start, min(start + spread.batch_size, len(volume))) for start in starts)
+        return np.concatenate(list(spread(stack_neighbours(volume, part, reach) for part in parts)))
+
+    return apply
+
+
+def stack_neighbours(volume: np.ndarray, positions: Sequence[int], reach: int = 1) -> np.ndarray:
+    """Takes slices with their neighbours as channels; beyond the ends of the volume these are its end slices.
+
+    Args:
+        volume: (depth, height, width), of any dtype.
+        positions: of the slices.
+        reach: how many neighbours on either side.
+
+    Returns:
+        (positions, height, width, 2 reach + 1).
+    """
+    index = np.asarray(positions, int)[:, None] + np.arange(-reach, reach + 1)
+    return np.moveaxis(volume[np.clip(index, 0, len(volume) - 1)], 1, -1)

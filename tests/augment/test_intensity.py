@@ -151,3 +151,11 @@ def test_gamma_is_finite_where_compilation_rounds_the_minimum_differently():
         return intensity.apply_gamma(unit, intensity.draw_gamma(key, 8, probability=1.0))
 
     assert np.isfinite(scale_and_change(values, jax.random.key(1))).all()
+
+
+def test_normalises_by_the_numbers_of_each_image_or_of_all():
+    images = jnp.array([[-200, 0, 90], [50, 100, 300]], jnp.int16)
+    each = jnp.array([[-100.0, 80.0, 10.0, 20.0], [60.0, 200.0, 100.0, 50.0]])
+    wanted = [[-5.5, -0.5, 3.5], [-0.8, 0.0, 2.0]]
+    np.testing.assert_allclose(intensity.normalise_by(images, each), wanted, rtol=1e-6)
+    np.testing.assert_allclose(intensity.normalise_by(images[:1], each[:1]), wanted[:1], rtol=1e-6)

@@ -178,3 +178,14 @@ def test_slices_are_brought_to_one_pixel_size_and_one_size():
     assert (fitted.image[:, :2] == -1000).all()
     cropped = preprocess.fit_in_plane(example, 1.0, 6, fill=-1000)
     assert (cropped.image == 100).all()
+
+
+def test_the_whole_field_of_view_fits_whatever_the_pixel_size():
+    image = np.full((2, 40, 30), 7, np.int16)
+    example = Example("a", image, label=np.ones_like(image, np.uint8), spacing_mm=(5.0, 0.5, 0.5))
+    fitted = preprocess.fit_field_of_view(example, 10, -1000)
+    assert fitted.image.shape == (2, 10, 10)
+    assert fitted.spacing_mm == (5.0, 2.0, 2.0)
+    assert fitted.label is not None
+    assert (fitted.image == 7).sum(axis=(1, 2)).tolist() == [80, 80]
+    np.testing.assert_array_equal(fitted.label == 1, fitted.image == 7)

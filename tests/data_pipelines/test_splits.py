@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipelines.splits import k_fold
+from data_pipelines.splits import hold_out, k_fold
 
 
 @given(st.data())
@@ -55,3 +55,23 @@ def test_seeds_and_folds_differ():
 def test_bad_arguments_are_named(arguments, num_validation, message):
     with pytest.raises(ValueError, match=message):
         k_fold(*arguments, num_validation=num_validation, seed=0)
+
+
+def test_held_out_sets_are_disjoint_and_the_rest_trains():
+    """131 cases, three times 31 to test and 100 to train on."""
+    names = [f"liver_{number}" for number in range(131)]
+    splits = [hold_out(names, 31, repeat, seed=0) for repeat in range(3)]
+    assert len({name for split in splits for name in split.test}) == 93
+    assert all(sorted(split.train + split.test) == sorted(names) for split in splits)
+    assert splits[0] == hold_out(names[::-1], 31, 0, seed=0) != hold_out(names, 31, 0, seed=1)
+
+
+@pytest.mark.parametrize(("num_test", "repeat"), [(31, 4), (0, 0), (131, 0), (31, -1)])
+def test_refuses_test_sets_beyond_the_subjects(num_test, repeat):
+    with pytest.raises(ValueError, match="wanted one within 131"):
+        hold_out([str(number) for number in range(131)], num_test, repeat, seed=0)
+
+
+def test_refuses_a_name_twice_in_held_out_sets():
+    with pytest.raises(ValueError, match="distinct"):
+        hold_out(["a", "a", "b"], 1, 0, seed=0)

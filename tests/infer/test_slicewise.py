@@ -3,6 +3,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxmed.infer import slicewise
 from jaxmed.infer.slicewise import make_slicewise
 from jaxmed.metrics import overlap
 
@@ -66,3 +67,20 @@ def test_metrics_do_not_depend_on_the_devices(depth, data, space, net, replicate
     assert 0 < expected_masks.mean() < 1
     assert overlap.dice(masks[0], label) == overlap.dice(expected_masks[0], label)
     assert overlap.dice(*masks) == overlap.dice(*expected_masks) != 1
+
+
+def test_stacks_hold_the_neighbours_and_repeat_the_ends():
+    volume = np.arange(4 * 2 * 3).reshape(4, 2, 3)
+    stacks = slicewise.stack_neighbours(volume, [0, 2, 3])
+    assert stacks.shape == (3, 2, 3, 3)
+    for stack, wanted in zip(stacks, ([0, 0, 1], [1, 2, 3], [2, 3, 3]), strict=True):
+        np.testing.assert_array_equal(np.moveaxis(stack, -1, 0), volume[wanted])
+
+
+def test_stackwise_equals_slice_by_slice_over_the_stacks():
+    volume = np.random.default_rng(0).normal(size=(5, 3, 4)).astype(np.float32)
+    apply = slicewise.make_stackwise(lambda w, x: x @ w, np.ones(3, np.float32), 2)
+    padded = np.concatenate([volume[:1], volume, volume[-1:]])
+    np.testing.assert_allclose(apply(volume), padded[:-2] + padded[1:-1] + padded[2:], rtol=1e-5)
+    with pytest.raises(ValueError, match="no slice"):
+        apply(volume[:0])
