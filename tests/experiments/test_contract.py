@@ -196,7 +196,11 @@ def test_four_devices_equal_one(training):
     chex.assert_trees_all_close(training.straight[1][:3], four, rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "step_case", {name: (name, method) for name, method in reversed(cases_by_step())}.values(), indirect=True
+)
 def test_runs_with_one_program_per_device(training):
+    """One method of each paper: the mode is the business of `fit` and of the operations, not of methods."""
     state, seen = training.run(2, devices=4, mode="pmap")
     assert all(np.isfinite(list(metrics.values())).all() for metrics in seen)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
