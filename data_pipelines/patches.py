@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data_pipelines import foreground, patch_geometry
+from data_pipelines.example_stream import Load
 from data_pipelines.patch_geometry import Padding
 
 Cases = Mapping[str, Mapping[str, np.ndarray]]
@@ -176,6 +177,26 @@ class RandomPatches:
             raise ValueError(
                 f"case '{case}' has no '{min(missing)}'; wanted what foreground.list_voxels gives"
             )
+
+
+def draw_together(draws: Mapping[str, RandomPatches]) -> Load:
+    """A loader of one patch of every data set per example.
+
+    Args:
+        draws: by name of the set. The plan runs over the first set; of the others any patch is as likely.
+
+    Returns:
+        Loads every array of each set under the name `<array>_<set>`.
+    """
+
+    def load(index: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        arrays = {}
+        for number, (name, draw) in enumerate(draws.items()):
+            patch = draw.load(int(generator.integers(len(draw))) if number else index, generator)
+            arrays |= {f"{array}_{name}": values for array, values in patch.items()}
+        return arrays
+
+    return load
 
 
 class GridPatches:

@@ -92,3 +92,30 @@ def hold_out(subjects: Sequence[str], num_test: int, repeat: int, *, seed: int) 
     order = [names[i] for i in np.random.Generator(np.random.Philox(key=seed)).permutation(len(names))]
     test = order[end - num_test : end]
     return Split(tuple(sorted(set(names) - set(test))), (), tuple(sorted(test)))
+
+
+def by_counts(
+    subjects: Sequence[str], num_train: int, num_validation: int, num_test: int | None, *, seed: int
+) -> Split:
+    """Deals the sorted names, permuted by Philox(key=seed), out to the sides of one split.
+
+    Args:
+        subjects: distinct names.
+        num_train: subjects to train on.
+        num_validation: subjects to validate on.
+        num_test: subjects to test on; None for all that are left.
+        seed: of the permutation.
+
+    Returns:
+        The split; its sides are disjoint.
+
+    Raises:
+        ValueError: there are not as many subjects, or none is left to test on.
+    """
+    order = np.random.Generator(np.random.Philox(key=seed)).permutation(len(subjects))
+    names, start = sorted(subjects), num_train + num_validation
+    wanted = start + (num_test or 1)
+    if len(names) < wanted:
+        raise ValueError(f"{len(names)} cases; wanted at least {wanted} to train, validate and test on")
+    sides = np.split(order, [num_train, start, len(order) if num_test is None else wanted])[:3]
+    return Split(*(tuple(sorted(names[index] for index in side)) for side in sides))

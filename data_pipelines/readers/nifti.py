@@ -20,7 +20,11 @@ AFFINE_TOLERANCE = 1e-3
 
 
 def read_volume(
-    path: str | Path, *, replace_nonfinite: bool = False, accept_zero_slope: bool = False
+    path: str | Path,
+    *,
+    replace_nonfinite: bool = False,
+    accept_zero_slope: bool = False,
+    frame: int | None = None,
 ) -> Example:
     """Reads a .nii or .nii.gz volume, brought to (depth, height, width) = superior, posterior, left.
 
@@ -31,6 +35,7 @@ def read_volume(
         path: the file; three-dimensional, or four-dimensional with a last axis of size 1.
         replace_nonfinite: gives NaN and infinite voxels the smallest finite value of the volume.
         accept_zero_slope: reads `scl_slope` 0 as the NIfTI standard's "no scaling".
+        frame: which volume, from 0, of a file of several (four dimensions); None wants a file of one.
 
     Returns:
         The case with a float32 image; its affine, spacing, source affine and source shape are set.
@@ -39,7 +44,7 @@ def read_volume(
         ReadError: for any fault of the file.
     """
     path = Path(path)
-    values, affine = _read_values(path, accept_zero_slope)
+    values, affine = _read_values(path, accept_zero_slope, frame)
     source_shape = values.shape
     canonical, canonical_affine = orientation.to_canonical(values, affine)
     return Example(
@@ -59,6 +64,7 @@ def read_label(
     num_classes: int = 256,
     affine_tolerance: float = AFFINE_TOLERANCE,
     accept_zero_slope: bool = False,
+    frame: int | None = None,
 ) -> np.ndarray:
     """Reads the label map of an example.
 
@@ -70,6 +76,7 @@ def read_label(
         num_classes: labels run from 0 to this number - 1; at most 256.
         affine_tolerance: largest difference between entries of the two affines in mm.
         accept_zero_slope: reads `scl_slope` 0 as the NIfTI standard's "no scaling".
+        frame: as in `read_volume`.
 
     Returns:
         uint8 array of the shape of `example.image`.
@@ -79,7 +86,7 @@ def read_label(
             are out of range or not whole numbers.
     """
     path = Path(path)
-    values, source_affine = _read_values(path, accept_zero_slope)
+    values, source_affine = _read_values(path, accept_zero_slope, frame)
     values, affine = orientation.to_canonical(values, source_affine)
     if values.shape != example.image.shape:
         raise ReadError(
@@ -173,11 +180,15 @@ def case_name(path: Path) -> str:
     return path.name.removesuffix(".gz").removesuffix(".nii")
 
 
-def _read_values(path: Path, accept_zero_slope: bool) -> tuple[np.ndarray, np.ndarray]:
+def _read_values(path: Path, accept_zero_slope: bool, frame: int | None) -> tuple[np.ndarray, np.ndarray]:
     with nifti_header.open_stream(path) as stream:
-        layout = nifti_header.read_layout(stream, path, accept_zero_slope)
+        layout = nifti_header.read_layout(stream, path, accept_zero_slope, many=frame is not None)
+    if frame is not None and not 0 <= frame < layout.shape[3]:
+        raise ReadError(path, f"{layout.shape[3]} volumes", f"one with the number {frame}")
     content = nifti_header.read_voxel_bytes(path, layout)
     stored = np.ndarray(layout.shape, layout.dtype, content.data, offset=layout.offset, order="F")
+    if frame is not None:
+        stored = stored[..., frame]
     if (layout.slope, layout.intercept) == (1.0, 0.0):
         return stored, layout.affine
     # 16-bit integers are exact in float32; wider types need float64 until they are scaled.

@@ -1,6 +1,7 @@
 """NIfTI headers and byte streams, distrusted: nothing is allocated on the word of a header alone."""
 
 import gzip
+import math
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from data_pipelines import orientation
 from data_pipelines.readers.errors import ReadError
 
 MAX_VOXELS = 2**30
-"""Most voxels of one volume (4 GiB as float32)."""
+"""Most voxels of a file (4 GiB as float32)."""
 
 MAX_VOXEL_MM = 1e4
 """Largest distance of neighbouring voxels."""
@@ -43,7 +44,7 @@ class VoxelLayout:
     """Where the voxels of a file lie and how to decode them.
 
     Attributes:
-        shape: voxels along x, y and z.
+        shape: voxels along x, y and z; and how many volumes, where there are several.
         dtype: stored type, byte order included.
         offset: bytes before the first voxel.
         slope: factor from stored to real values.
@@ -93,13 +94,16 @@ def open_stream(path: Path) -> BufferedIOBase:
     return gzip.open(path) if gzipped else path.open("rb")
 
 
-def read_layout(stream: BufferedIOBase, path: Path, accept_zero_slope: bool) -> VoxelLayout:
+def read_layout(
+    stream: BufferedIOBase, path: Path, accept_zero_slope: bool, *, many: bool = False
+) -> VoxelLayout:
     """Reads the header and checks each field that decoding depends on, before any voxel is read.
 
     Args:
         stream: decompressed bytes, at the start of the file.
         path: the file, for messages and for its true size.
         accept_zero_slope: whether `scl_slope` 0 stands for "stored values are real values".
+        many: whether several volumes, behind each other along a fourth axis, are wanted instead of one.
 
     Returns:
         The layout of the voxels.
@@ -112,7 +116,7 @@ def read_layout(stream: BufferedIOBase, path: Path, accept_zero_slope: bool) -> 
         raise ReadError(path, f"{len(head)} bytes", "a NIfTI header of at least 348 bytes")
     header = _parse(head, path)
     dtype = _dtype(header, path)
-    shape = _shape(header, path)
+    shape = _shape(header, path, many)
     slope, intercept = _scaling(header, path, accept_zero_slope)
     layout = VoxelLayout(shape, dtype, _offset(header, path), slope, intercept, _affine(header, path))
     _check_size(layout, path)
@@ -190,17 +194,20 @@ def _dtype(header: nib.Nifti1Header, path: Path) -> np.dtype:
     return dtype.newbyteorder(header.endianness)
 
 
-def _shape(header: nib.Nifti1Header, path: Path) -> tuple[int, ...]:
+def _shape(header: nib.Nifti1Header, path: Path, many: bool) -> tuple[int, ...]:
     rank = int(header["dim"][0])
     dims = tuple(int(size) for size in header["dim"][1 : 1 + max(0, rank)])
-    if rank == 4 and dims[3] == 1:
-        dims = dims[:3]
-    if len(dims) != 3:
-        raise ReadError(path, f"{rank} dimensions {dims}", "3, or 4 with a last one of size 1")
+    if many:
+        wanted = "4"
+    else:
+        wanted = "3, or 4 with a last one of size 1"
+        dims = dims[:3] if rank == 4 and dims[3] == 1 else dims
+    if len(dims) != (4 if many else 3):
+        raise ReadError(path, f"{rank} dimensions {dims}", wanted)
     if min(dims) < 1:
         raise ReadError(path, f"shape {dims}", "at least one voxel along each axis")
     # Python integers: the product of hostile sizes does not overflow.
-    if dims[0] * dims[1] * dims[2] > MAX_VOXELS:
+    if math.prod(dims) > MAX_VOXELS:
         raise ReadError(path, f"a header that claims shape {dims}", f"at most {MAX_VOXELS} voxels")
     return dims
 

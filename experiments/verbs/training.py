@@ -134,15 +134,17 @@ def start_anew(
         examples: `jax.ShapeDtypeStruct` by name: what a batch holds.
         mesh: where the state shall lie.
     """
+    # As an argument: as a constant it would make another program, compiled anew, of every seed.
+    bits, kind = np.asarray(jax.random.key_data(key)), jax.random.key_impl(key)
 
-    def init(batch):
-        return algorithm.init(key, batch)
+    def init(bits, batch):
+        return algorithm.init(jax.random.wrap_key_data(bits, impl=kind), batch)
 
     def start() -> Any:
         zeros = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), dict(examples))
-        return jax.jit(init, out_shardings=meshes.replicated(mesh))(zeros)
+        return jax.jit(init, out_shardings=meshes.replicated(mesh))(bits, zeros)
 
-    return start, jax.eval_shape(init, dict(examples))
+    return start, jax.eval_shape(init, bits, dict(examples))
 
 
 def _initial_state(task: Task, options: RunOptions, checkpoints: Checkpoints, mesh: Mesh) -> Any:

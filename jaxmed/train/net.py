@@ -88,3 +88,21 @@ def update_net(
     updates, opt_state = optimizer.update(grads, net.opt_state, net.params)
     params = optax.apply_updates(net.params, updates)
     return NetState(params=params, batch_stats=batch_stats, opt_state=opt_state), loss, aux
+
+
+def transfer(trained: PyTree, fresh: PyTree, *, but: str) -> PyTree:
+    """Takes trained parameters for a network that differs in one part, such as its head.
+
+    Args:
+        trained: nested dicts of parameters.
+        fresh: the same names; shapes may differ below `but`.
+        but: name of the part that stays fresh, wherever it stands.
+
+    Returns:
+        The parameters of `trained`, and those of `fresh` below `but`.
+    """
+
+    def choose(path, new, old):
+        return new if any(getattr(key, "key", None) == but for key in path) else old
+
+    return jax.tree_util.tree_map_with_path(choose, fresh, trained)

@@ -205,3 +205,19 @@ def test_what_does_not_fit_is_named_at_the_start(cases, options, message):
 def test_steps_of_a_grid_are_checked(step):
     with pytest.raises(ValueError, match="wanted 3 numbers from 1"):
         patches.GridPatches(CASES, list(CASES), (2, 2, 2), PADDING, step)
+
+
+def test_patches_of_several_sets_are_drawn_together():
+    """The plan runs over the first set; all patches of the second come up."""
+    names = list(CASES)
+    options = {"size": (2, 2, 2), "padding": PADDING}
+    first = patches.RandomPatches(CASES, names[:1], **options, patches_per_case=2)
+    second = patches.RandomPatches(CASES, names[1:], **options)
+    load = patches.draw_together({"a": first, "b": second})
+    found = [load(0, example_generator(0, number)) for number in range(30)]
+    assert set(found[0]) == {"image_a", "label_a", "image_b", "label_b"}
+    cases = [{int(patch[f"image_{name}"].max()) // 1000 for patch in found} for name in "ab"]
+    assert cases[0] == {0}
+    assert cases[1] == {1, 2}
+    again = load(0, example_generator(0, 7))
+    np.testing.assert_array_equal(found[7]["image_b"], again["image_b"])

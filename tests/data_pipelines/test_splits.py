@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipelines.splits import hold_out, k_fold
+from data_pipelines.splits import by_counts, hold_out, k_fold
 
 
 @given(st.data())
@@ -75,3 +75,16 @@ def test_refuses_test_sets_beyond_the_subjects(num_test, repeat):
 def test_refuses_a_name_twice_in_held_out_sets():
     with pytest.raises(ValueError, match="distinct"):
         hold_out(["a", "a", "b"], 1, 0, seed=0)
+
+
+def test_counts_are_dealt_out_once_and_the_rest_is_tested_or_left():
+    names = [f"s{number}" for number in range(10)]
+    split = by_counts(names[::-1], 5, 2, 2, seed=0)
+    assert [len(side) for side in (split.train, split.validation, split.test)] == [5, 2, 2]
+    everyone = by_counts(names, 5, 2, None, seed=0)
+    assert (everyone.train, everyone.validation) == (split.train, split.validation)
+    assert set(split.test) < set(everyone.test)
+    assert sorted([*everyone.train, *everyone.validation, *everyone.test]) == names
+    assert by_counts(names, 5, 2, 2, seed=1) != split
+    with pytest.raises(ValueError, match="10 cases; wanted at least 11"):
+        by_counts(names, 10, 0, None, seed=0)

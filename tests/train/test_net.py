@@ -39,3 +39,12 @@ def test_training_call_returns_new_statistics():
     state = net.init_net(Affine(), optax.sgd(0.1), jax.random.key(0), inputs)
     _, stats = net.apply_train(Affine(), state.params, state.batch_stats, inputs)
     assert not np.allclose(stats["BatchNorm_0"]["mean"], state.batch_stats["BatchNorm_0"]["mean"])
+
+
+def test_trained_parameters_are_transferred_but_for_the_head():
+    trained = {"unet": {"conv": np.ones(2), "head": {"kernel": np.ones(3), "bias": np.ones(1)}}}
+    fresh = {"unet": {"conv": np.zeros(2), "head": {"kernel": np.zeros(5), "bias": np.zeros(2)}}}
+    found = net.transfer(trained, fresh, but="head")["unet"]
+    np.testing.assert_array_equal(found["conv"], [1, 1])
+    np.testing.assert_array_equal(found["head"]["kernel"], np.zeros(5))
+    np.testing.assert_array_equal(found["head"]["bias"], np.zeros(2))

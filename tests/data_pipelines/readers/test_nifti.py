@@ -282,6 +282,22 @@ def test_last_axis_of_size_one_is_squeezed(tmp_path, write_nifti):
     assert nifti.read_volume(path).source_shape == VOLUME.shape
 
 
+def test_frames_of_a_file_of_several_volumes(tmp_path, write_nifti):
+    frames = np.random.default_rng(0).integers(0, 5, (4, 3, 2, 6)).astype(np.uint8)
+    many = write_nifti(tmp_path / "many.nii.gz", frames)
+    for number in (0, 5):
+        one = write_nifti(tmp_path / f"{number}.nii.gz", np.ascontiguousarray(frames[..., number]))
+        wanted, found = nifti.read_volume(one), nifti.read_volume(many, frame=number)
+        np.testing.assert_array_equal(found.image, wanted.image)
+        np.testing.assert_array_equal(found.affine, wanted.affine)
+        label = nifti.read_label(many, found, frame=number)
+        np.testing.assert_array_equal(label, nifti.read_label(one, wanted))
+    with pytest.raises(ReadError, match="found 6 volumes; wanted one with the number 6"):
+        nifti.read_volume(many, frame=6)
+    with pytest.raises(ReadError, match="found 3 dimensions"):
+        nifti.read_volume(one, frame=0)
+
+
 def test_zero_slope_is_read_as_stored_on_request(tmp_path):
     path = tmp_path / "a.nii"
     path.write_bytes(edited(scl_slope=0))

@@ -1,0 +1,20 @@
+import jax
+import pytest
+
+from experiments.fsnet import algorithm, config, data
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    return config.PRESETS["tiny"]
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tiny, tmp_path_factory):
+    return data.make_data(tiny, seed=0, data_dir=None, cache_dir=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_state(tiny, tiny_data):
+    """Of FS-Net, untrained."""
+    return jax.jit(algorithm.make_algorithm(tiny, None).init)(jax.random.key(0), next(tiny_data.batches(0)))

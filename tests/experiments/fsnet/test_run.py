@@ -1,0 +1,58 @@
+"""Pre-training, both readings of the tables, and a depth split over devices."""
+
+from dataclasses import replace
+
+import jax
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+from experiments.fsnet import algorithm, data, tables
+from jaxmed.bench import collectives
+from jaxmed.train import fit, mesh
+
+
+@pytest.mark.parametrize("scenario", ["heart", "brain"])
+def test_pretrained_body_fits_the_target_s_network(tiny, scenario):
+    """Sets of several sequences too: pre-training and the target's training see equally many channels."""
+    config = replace(tiny, method="pretraining", scenario=scenario)
+
+    def shapes(names):
+        batch = data.example_batch(config, names)
+        state = jax.eval_shape(algorithm.make_training(config, names).init, jax.random.key(0), batch)
+        named = {
+            jax.tree_util.keystr(path): leaf.shape
+            for path, leaf in jax.tree_util.tree_leaves_with_path(state.net.params)
+        }
+        return {name: shape for name, shape in named.items() if "head" not in name}
+
+    names = config.chosen.sets
+    assert shapes(names[1:]) == shapes(names[:1])
+
+
+def printed(table):
+    return {row.label: row.published for row in tables.TABLES[table].rows(tables.Config())}
+
+
+def test_printed_gains_and_the_swapped_reading():
+    heart, swapped, brain = printed("table2"), printed("table2-swapped"), printed("table2-brain")
+    assert heart["FS-Net"]["BP"].mean - heart["U-Net"]["BP"].mean == pytest.approx(7.12)
+    assert brain["FS-Net"]["WM"].mean - brain["U-Net"]["WM"].mean == pytest.approx(0.77)
+    assert swapped["U-Net"]["BP"] == heart["U-Net"]["VM"]
+    assert printed("table3-swapped")["Joint training"]["VM"] == printed("table3")["Joint training"]["BP"]
+
+
+def test_depth_split_over_devices_gathers_no_activations(tiny):
+    config = replace(tiny, heart=replace(tiny.heart, patch=(8, 8, 8)))
+    training, devices = algorithm.make_algorithm(config, None), mesh.make_mesh(1, 4)
+    batch, key = data.example_batch(config), jax.random.key(0)
+    state = jax.eval_shape(training.init, key, batch)
+    whole = mesh.replicated(devices)
+    split = NamedSharding(devices, PartitionSpec("data", "space"))
+    arguments = (
+        jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), state),
+        {name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=split) for name, x in batch.items()},
+        jax.device_put(key, whole),
+    )
+    text = fit.compile_step(training, devices, "jit").lower(*arguments).compile().as_text()
+    gathered = [one for one in collectives.list_collectives(text) if one.kind == "all-gather"]
+    assert gathered == []
