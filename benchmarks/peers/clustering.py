@@ -1,4 +1,4 @@
-"""Lloyd's iterations on random features: jaxmed beside scikit-learn, from the same centres."""
+"""Lloyd's iterations on random features of length 1: jaxmed beside scikit-learn, from the same centres."""
 
 import importlib.metadata
 from collections.abc import Mapping
@@ -16,9 +16,12 @@ class _Lloyd:
 
     def __init__(self, points: int, features: int, clusters: int, iterations: int):
         generator = np.random.default_rng(0)
-        centres = 2 * generator.standard_normal((clusters, features), np.float32)
-        nearest = generator.integers(clusters, size=points)
-        self._points = centres[nearest] + generator.standard_normal((points, features), np.float32)
+        # Twice as many directions as clusters, with noise as large as they are: clusters overlap, as
+        # those of features in training do, and points go on moving between them.
+        directions = generator.standard_normal((2 * clusters, features), np.float32)
+        drawn = directions[generator.integers(2 * clusters, size=points)]
+        drawn += generator.standard_normal(drawn.shape, np.float32)
+        self._points = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
         self._start, self._iterations = self._points[:clusters], iterations
 
     def parts(self, setting: str) -> Mapping[str, Run]:

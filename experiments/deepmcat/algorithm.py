@@ -37,7 +37,7 @@ class ClusterState:
     Attributes:
         step: number of updates so far.
         net: the network; the last layer is that of the present clusters.
-        assignments: (images,) the cluster of each image.
+        assignments: (images,) what the network learns to tell of each image: its cluster, or its label.
         loss_sum: sum of the losses since the last clustering.
         history: (epochs, measures) what each clustering gave.
         refresh_seed: of the next clustering.
@@ -170,7 +170,10 @@ def _draw_batch(config: Config, assignments: jax.Array, batch: Any, key: jax.Arr
 
 
 def _refresh(config: Config, features: Streamed, images: ImageSet, state: ClusterState) -> ClusterState:
-    """Clusters all images by their features and starts the last layer anew (section 3 of the paper)."""
+    """Clusters all images by their features and starts the last layer anew (section 3 of the paper).
+
+    Where labels are learned, they are the targets, the last layer goes on, and clusters are only measured.
+    """
     step = int(state.step)
     key_clusters, key_head, key_seed = jax.random.split(jax.random.key(np.uint32(state.refresh_seed)), 3)
     found = cluster_features(config, features, state.net.variables, images.images, key_clusters)
@@ -179,19 +182,31 @@ def _refresh(config: Config, features: Streamed, images: ImageSet, state: Cluste
     if epoch < len(history):
         history[epoch] = _measure(np.asarray(state.assignments), found, images, step)
         history[epoch, 0] = float(state.loss_sum) / config.steps_per_epoch
-    head = state.net.params["head"]
-    new_head = {
-        "kernel": config.dense_std * jax.random.normal(key_head, head["kernel"].shape, head["kernel"].dtype),
-        "bias": jnp.zeros_like(head["bias"]),
-    }
+    learns_labels = config.targets == "labels"
+    net_state = state.net if learns_labels else _with_new_head(config, state.net, key_head)
     return dataclasses.replace(
         state,
-        net=dataclasses.replace(state.net, params={**state.net.params, "head": new_head}),
-        assignments=jnp.asarray(found),
+        net=net_state,
+        assignments=jnp.asarray(_labels(config, images) if learns_labels else found),
         loss_sum=jnp.zeros(()),
         history=jnp.asarray(history),
         refresh_seed=jax.random.bits(key_seed),
     )
+
+
+def _with_new_head(config: Config, state: net.NetState, key: jax.Array) -> net.NetState:
+    head = state.params["head"]
+    kernel = config.dense_std * jax.random.normal(key, head["kernel"].shape, head["kernel"].dtype)
+    new_head = {"kernel": kernel, "bias": jnp.zeros_like(head["bias"])}
+    return dataclasses.replace(state, params={**state.params, "head": new_head})
+
+
+def _labels(config: Config, images: ImageSet) -> np.ndarray:
+    if images.labels is None:
+        raise ValueError("targets is 'labels'; the images have none")
+    if images.labels.max() >= config.num_clusters:
+        raise ValueError(f"{images.labels.max() + 1} labels; wanted at most {config.num_clusters} of outputs")
+    return images.labels.astype(np.int32)
 
 
 def _measure(before: np.ndarray, now: np.ndarray, images: ImageSet, step: int) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ from typing import Literal
 from experiments import contract
 
 Features = Literal["network", "pixels", "pca"]
+Targets = Literal["clusters", "labels"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Config:
 
     features: Features = "network"
     """What is clustered in the end: the network's features, raw pixels, or their principal components."""
+
+    targets: Targets = "clusters"
+    """What the network learns to tell: clusters of its own features, or the labels, as an upper bound."""
 
     num_epochs: int = 200
     """Clusterings, each followed by training; 0 leaves the network untrained."""

@@ -30,14 +30,14 @@ def evaluate(config: Config, state: ClusterState, data: Data) -> Scores:
     """Scores the clusters of the final features.
 
     Returns:
-        "nmi previous", against the clusters that the last epoch was trained on (for what was not trained: a
-        second clustering with other draws), and its ceiling; "nmi labels" and its ceiling for clusters of
+        "nmi previous", against the clusters that the last epoch was trained on (where it was trained on none:
+        a second clustering with other draws), and its ceiling; "nmi labels" and its ceiling for clusters of
         these sizes; "purity", and "purity by chance" of clusters of the same sizes; "ami labels" and
         "ari labels", adjusted for chance; "clusters", those that are not empty. NaN without labels.
     """
     images: ImageSet = data.evaluation
     now = cluster_images(config, state, images, jax.random.key(0))
-    trained = config.features == "network" and int(state.step) > 0
+    trained = config.features == "network" and config.targets == "clusters" and int(state.step) > 0
     previous = (
         np.asarray(state.assignments) if trained else cluster_images(config, state, images, jax.random.key(1))
     )

@@ -21,6 +21,9 @@ _BASELINES: dict[str, dict[str, Any]] = {
     "pixels": {"features": "pixels", "num_epochs": 0},
     "PCA": {"features": "pca", "num_epochs": 0},
 }
+_BOUND = "supervised"
+_BOUND_EPOCHS = 1 / 3
+"""Of the method's: labels are learned sooner than clusters that change."""
 _LONGER = 5
 """Figure 3 trains as many times longer as the paper's 1000 epochs against 200."""
 
@@ -34,7 +37,7 @@ def set_config(preset: Config, name: str) -> Config:
 
 
 def rows(preset: Config) -> tuple[Row, ...]:
-    """For each set the paper's method, and k-means without any training."""
+    """For each set the paper's method, k-means without any training, and on features learned from labels."""
     found = []
     for name, (*_, printed) in _SETS.items():
         config = set_config(preset, name)
@@ -43,6 +46,9 @@ def rows(preset: Config) -> tuple[Row, ...]:
         found += [
             Row(f"{name} {label}", (replace(config, **change),)) for label, change in _BASELINES.items()
         ]
+        num_epochs = round(config.num_epochs * _BOUND_EPOCHS)
+        bound = replace(config, targets="labels", num_epochs=max(num_epochs, 1))
+        found.append(Row(f"{name} {_BOUND}", (bound,)))
     return tuple(found)
 
 
@@ -71,7 +77,8 @@ _STABLE = (
 TABLES = {
     "table1": Table(
         caption="Clusters against kinds of images: (i) 3 balanced classes, 24 clusters; (ii), (iii) 13 "
-        "unequal classes, 104 clusters. Below each set, k-means without training.",
+        "unequal classes, 104 clusters. Below each set, k-means without training, and on features that were "
+        "learned from the labels.",
         metrics=_METRICS,
         rows=rows,
         claims=_CLAIMS,

@@ -56,6 +56,25 @@ def test_clusters_are_the_same_on_eight_devices(method, first_state, clustered):
     np.testing.assert_array_equal(many.history, clustered.history)
 
 
+def test_labels_as_targets_stay_and_so_does_the_last_layer(config, tiny_data, first_state):
+    config = dataclasses.replace(config, targets="labels")
+    state = algorithm.make_algorithm(config, tiny_data).refresh(first_state)
+    np.testing.assert_array_equal(state.assignments, tiny_data.evaluation.labels)
+    jax.tree.map(np.testing.assert_array_equal, state.net.params, first_state.net.params)
+    assert np.asarray(state.history)[0, MEASURES.index("purity")] > 0
+
+
+@pytest.mark.parametrize(
+    "labels, message", [(None, "have none"), (np.full(24, 6), "7 labels; wanted at most 6")]
+)
+def test_labels_that_cannot_be_targets_are_refused(config, tiny_data, first_state, labels, message):
+    config = dataclasses.replace(config, targets="labels")
+    images = dataclasses.replace(tiny_data.evaluation, labels=labels)
+    method = algorithm.make_algorithm(config, dataclasses.replace(tiny_data, evaluation=images))
+    with pytest.raises(ValueError, match=message):
+        method.refresh(first_state)
+
+
 def test_uniform_sampling_draws_clusters_alike_and_weights_do_the_same(config, tiny_data):
     config = dataclasses.replace(config, batch_size=6000)
     assignments = jnp.array([0] * 17 + [1] * 4 + [2] * 2 + [4], jnp.int32)
