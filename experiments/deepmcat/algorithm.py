@@ -30,6 +30,11 @@ MEASURES = ("loss", "nmi previous", "nmi labels", "purity", "clusters")
 and with the labels, its purity, and its clusters that are not empty. What is unknown stays 0."""
 
 
+_HEAD_STD = 0.01
+"""Of the kernel of a last layer that starts anew, as in DeepCluster, for layers of any width: logits near 0
+send no noise into what was learned before."""
+
+
 @struct.dataclass
 class ClusterState:
     """A network and the clusters that it is trained on.
@@ -142,11 +147,20 @@ def make_features(config: Config) -> Streamed:
 
 
 def cluster_features(
-    config: Config, features: Streamed, variables: Any, images: np.ndarray, key: jax.Array
+    config: Config,
+    features: Streamed,
+    variables: Any,
+    images: np.ndarray,
+    key: jax.Array,
+    *,
+    is_augmented: bool = True,
 ) -> np.ndarray:
-    """Clusters all images by the network's features under random augmentation; (images,) int32."""
+    """Clusters all images by the network's features, under random augmentation or as they are; int32."""
     key_draw, key_start = jax.random.split(key)
-    draw = draw_augmentation(config, key_draw, len(images))
+    if is_augmented:
+        draw = draw_augmentation(config, key_draw, len(images))
+    else:
+        draw = affine.draw_affine(key_draw, len(images))
     examples = {"image": images, "linear": np.asarray(draw.linear), "shift": np.asarray(draw.shift)}
     return cluster_points(config, features(variables, examples), variables, key_start)
 
@@ -183,7 +197,7 @@ def _refresh(config: Config, features: Streamed, images: ImageSet, state: Cluste
         history[epoch] = _measure(np.asarray(state.assignments), found, images, step)
         history[epoch, 0] = float(state.loss_sum) / config.steps_per_epoch
     learns_labels = config.targets == "labels"
-    net_state = state.net if learns_labels else _with_new_head(config, state.net, key_head)
+    net_state = state.net if learns_labels else _with_new_head(state.net, key_head)
     return dataclasses.replace(
         state,
         net=net_state,
@@ -194,9 +208,9 @@ def _refresh(config: Config, features: Streamed, images: ImageSet, state: Cluste
     )
 
 
-def _with_new_head(config: Config, state: net.NetState, key: jax.Array) -> net.NetState:
+def _with_new_head(state: net.NetState, key: jax.Array) -> net.NetState:
     head = state.params["head"]
-    kernel = config.dense_std * jax.random.normal(key, head["kernel"].shape, head["kernel"].dtype)
+    kernel = _HEAD_STD * jax.random.normal(key, head["kernel"].shape, head["kernel"].dtype)
     new_head = {"kernel": kernel, "bias": jnp.zeros_like(head["bias"])}
     return dataclasses.replace(state, params={**state.params, "head": new_head})
 

@@ -53,7 +53,7 @@ class Config:
     """After the first hidden layer."""
 
     dense_std: float = 0.01
-    """Of the initial kernels of the hidden and the last layer; narrower layers need more."""
+    """Of the initial kernels of the hidden layers; narrower ones need more to keep the signal."""
 
     learning_rate: float = 0.05
     """Of stochastic gradient descent, constant."""
@@ -109,11 +109,11 @@ PRESETS: dict[str, contract.Config] = {
     "paper": Config(),
     "demo": Config(
         num_images=1200,
-        num_epochs=6,
+        num_epochs=20,
         passes=3,
         batch_size=32,
         image_size=40,
-        stages=((16,), (32,), (64,), (64,)),
+        stages=((8,), (16,), (32,), (64,)),
         hidden=(128, 64),
         pooled_size=2,
         dense_std=0.1,

@@ -32,8 +32,9 @@ def evaluate(config: Config, state: ClusterState, data: Data) -> Scores:
     Returns:
         "nmi previous", against the clusters that the last epoch was trained on (where it was trained on none:
         a second clustering with other draws), and its ceiling; "nmi labels" and its ceiling for clusters of
-        these sizes; "purity", and "purity by chance" of clusters of the same sizes; "ami labels" and
-        "ari labels", adjusted for chance; "clusters", those that are not empty. NaN without labels.
+        these sizes; "purity", and "purity by chance" of clusters of the same sizes; "purity unaugmented" of
+        clusters of the images as they are, which pixels are compared with; "ami labels" and "ari labels",
+        adjusted for chance; "clusters", those that are not empty. NaN without labels.
     """
     images: ImageSet = data.evaluation
     now = cluster_images(config, state, images, jax.random.key(0))
@@ -56,17 +57,25 @@ def evaluate(config: Config, state: ClusterState, data: Data) -> Scores:
     }
     for name, measure in measures.items():
         scores[name] = _NOT_LABELLED if images.labels is None else measure(now, images.labels)
+    if images.labels is None:
+        scores["purity unaugmented"] = _NOT_LABELLED
+    else:
+        plain = cluster_images(config, state, images, jax.random.key(0), is_augmented=False)
+        scores["purity unaugmented"] = agreement.purity(plain, images.labels)
     return {name: {"all": value} for name, value in scores.items()}
 
 
-def cluster_images(config: Config, state: ClusterState, images: ImageSet, key: jax.Array) -> np.ndarray:
+def cluster_images(
+    config: Config, state: ClusterState, images: ImageSet, key: jax.Array, *, is_augmented: bool = True
+) -> np.ndarray:
     """Clusters all images by what the config says; (images,) int32.
 
     Pixels and components are those of z-scored images without augmentation, which would only harm them.
     """
     variables = state.net.variables
     if config.features == "network":
-        return cluster_features(config, make_features(config), variables, images.images, key)
+        features = make_features(config)
+        return cluster_features(config, features, variables, images.images, key, is_augmented=is_augmented)
     parts = np.array_split(images.images, -(-len(images.images) // 1024))
     points = np.concatenate([_pixels(part) for part in parts])
     if config.features == "pca":

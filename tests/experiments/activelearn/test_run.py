@@ -2,13 +2,15 @@ import itertools
 from dataclasses import replace
 from typing import get_args
 
+import chex
 import jax
 import numpy as np
 import pytest
 
-from experiments.activelearn import run
+from experiments.activelearn import data, run
 from experiments.activelearn.config import PRESETS, choose
 from experiments.activelearn.evaluate import evaluate
+from experiments.verbs import options, runs
 from jaxmed.active.acquisition import Sampling
 
 DIGITS = choose(PRESETS["tiny"], "balanced")
@@ -62,3 +64,37 @@ def test_random_sampling_does_not_look_at_the_network(digits, untrained):
         run.run(DIGITS, digits, stages)
         chosen.append(stages.kept["query-1"]["chosen"])
     np.testing.assert_array_equal(*chosen)
+
+
+class CutError(Exception):
+    """Ends a run as a crash would."""
+
+
+def test_study_cut_inside_a_round_ends_like_the_straight_one(tmp_path, monkeypatch):
+    config = replace(DIGITS, sampling="core_set")
+    name = runs.RunName("activelearn", "tiny", config, 0)
+
+    def train(workdir):
+        mesh = options.MeshOptions(data=1)
+        return runs.run(name, options.RunOptions(workdir=tmp_path / workdir, checkpoint_every=1, mesh=mesh))
+
+    straight = train("straight")
+    make_batches, reached = data.make_batches, []
+
+    def cut_in_the_second_round(images, positions, plan, part, first_step):
+        for step, batch in enumerate(make_batches(images, positions, plan, part, first_step), first_step):
+            if len(positions) == 2 * 180 and step == 3:
+                reached.append(step)
+                raise CutError
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(data, "make_batches", cut_in_the_second_round)
+        with pytest.raises(CutError):
+            train("cut")
+    resumed = train("cut")
+    assert reached == [3]
+    starts = [line for line in (resumed / "events.jsonl").read_text().splitlines() if "resumed" in line]
+    assert starts
+    chex.assert_trees_all_equal(runs.load(straight)[2], runs.load(resumed)[2])
+    assert runs.read_result(straight)["scores"] == runs.read_result(resumed)["scores"]

@@ -29,13 +29,16 @@ def test_scores_lie_below_their_ceilings(config, tiny_data, clustered, features)
     assert 0 <= scores["nmi labels"] <= scores["nmi labels ceiling"] + 1e-9 <= 1 + 1e-9
     assert 0 < scores["nmi previous"] <= scores["nmi previous ceiling"] + 1e-9
     assert scores["purity"] <= 1
+    assert 0 < scores["purity unaugmented"] <= 1
+    if features != "network":
+        assert scores["purity unaugmented"] == scores["purity"]
     assert scores["clusters"] == config.num_clusters
 
 
 def test_images_without_labels_have_no_purity(config, tiny_data, clustered):
     unlabelled = dataclasses.replace(tiny_data.evaluation, labels=None)
     scores = evaluate.evaluate(config, clustered, dataclasses.replace(tiny_data, evaluation=unlabelled))
-    assert np.isnan(scores["purity"]["all"])
+    assert np.isnan([scores[name]["all"] for name in ("purity", "purity unaugmented")]).all()
     assert np.isfinite(scores["nmi previous"]["all"])
 
 
