@@ -1,6 +1,7 @@
 """Deep clustering: a network trained on the clusters of its own features, which are found anew each epoch."""
 
 import dataclasses
+import functools
 from collections.abc import Hashable
 from typing import Any
 
@@ -136,14 +137,19 @@ def prepare(images: jax.Array, draw: affine.AffineDraw | None = None) -> jax.Arr
 
 def make_features(config: Config) -> Streamed:
     """The features of a set of images, each augmented as drawn, as unit vectors."""
-    model = make_model(config)
+    return _stream_features(make_model(config), config.batch_size)
+
+
+@functools.lru_cache(maxsize=8)
+def _stream_features(model: VGG, batch_size: int) -> Streamed:
+    """One for all runs with this network, which then compile it once."""
 
     def features(variables, batch):
         draw = affine.AffineDraw(batch["linear"], batch["shift"])
         outputs: Any = model.apply(variables, prepare(batch["image"], draw), train=False, method=VGG.features)
         return clustering.unit_rows(outputs)
 
-    return Streamed(features, config.batch_size)
+    return Streamed(features, batch_size)
 
 
 def cluster_features(

@@ -109,7 +109,7 @@ PRESETS: dict[str, contract.Config] = {
     "paper": Config(),
     "demo": Config(
         num_images=1200,
-        num_epochs=20,
+        num_epochs=15,
         passes=3,
         batch_size=32,
         image_size=40,
