@@ -1,7 +1,8 @@
-"""Any folder of images for sorting: PNG and JPEG files, DICOM slices, NIfTI volumes, in sub-folders or not.
+"""Any folder of images for sorting: PNG, JPEG, DICOM slices, volumes (NIfTI, .npz), in sub-folders or not.
 
-A NIfTI volume gives one image per slice along its depth. The first sub-folder's name is the label of what
-lies in it; files beside the sub-folders have none. Hidden files and files of other types are passed over.
+A volume gives one image per slice along its depth, the first axis of the arrays of a .npz file. The first
+sub-folder's name is the label of what lies in it; files beside the sub-folders have none. Hidden files and
+files of other types are passed over.
 """
 
 from collections import Counter
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from data_pipelines.readers import dicom_slices, images, nifti
+from data_pipelines.readers import dicom_slices, images, nifti, numpy_files
 from data_pipelines.readers.errors import ReadError
 
 _PICTURES = (".png", ".jpg", ".jpeg")
@@ -24,16 +25,19 @@ class FolderImage:
     """One image, not read yet.
 
     Attributes:
-        name: the file's path in the folder, with `#slice` for the slices of a volume.
+        name: the file's path in the folder, with `#slice` for the slices of a volume, behind `/array` where
+            the file holds several.
         path: the file.
         label: name of the first sub-folder, or None.
         position: slice in a volume, counted along its depth, or None.
+        array: its name in a .npz file, or None.
     """
 
     name: str
     path: Path
     label: str | None
     position: int | None = None
+    array: str | None = None
 
     def read(self) -> np.ndarray:
         """Reads it.
@@ -44,6 +48,8 @@ class FolderImage:
         Raises:
             ReadError: see the readers of the formats.
         """
+        if self.array is not None:
+            return np.asarray(numpy_files.read_arrays(self.path)[self.array][self.position], np.float32)
         if self.position is not None:
             return np.asarray(nifti.read_volume(self.path).image[self.position], np.float32)
         if self.path.suffix.lower() in _PICTURES:
@@ -62,7 +68,8 @@ def find_images(folder: Path) -> list[FolderImage]:
         One entry per image; every file of a known type is listed, readable or not.
 
     Raises:
-        ReadError: no such folder, no image in it, or a volume or slice whose header is damaged.
+        ReadError: no such folder, no image in it, a volume or slice whose header is damaged, or a .npz file
+            with an array that is no volume.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -73,7 +80,7 @@ def find_images(folder: Path) -> list[FolderImage]:
         if path.is_file() and not any(part.startswith(".") for part in inner.parts):
             found += _images_of(path, inner.as_posix(), inner.parts[0] if len(inner.parts) > 1 else None)
     if not found:
-        raise ReadError(folder, "no image", "PNG, JPEG, DICOM or NIfTI files")
+        raise ReadError(folder, "no image", "PNG, JPEG, DICOM, NIfTI or .npz files")
     return found
 
 
@@ -83,9 +90,22 @@ def _images_of(path: Path, name: str, label: str | None) -> list[FolderImage]:
     if path.name.lower().endswith((".nii", ".nii.gz")):
         depth = len(nifti.read_volume(path).image)
         return [FolderImage(f"{name}#{position}", path, label, position) for position in range(depth)]
+    if path.suffix.lower() == ".npz":
+        return _slices_of_arrays(path, name, label)
     if dicom_slices.read_header(path) is not None:
         return [FolderImage(name, path, label)]
     return []
+
+
+def _slices_of_arrays(path: Path, name: str, label: str | None) -> list[FolderImage]:
+    found = []
+    for array, values in numpy_files.read_arrays(path).items():
+        if values.ndim != 3 or values.dtype.kind not in "iuf":
+            raise ReadError(
+                path, f"{array} of shape {values.shape}, {values.dtype}", "(depth, height, width) of numbers"
+            )
+        found += [FolderImage(f"{name}/{array}#{n}", path, label, n, array) for n in range(len(values))]
+    return found
 
 
 def to_square(image: np.ndarray, size: int) -> np.ndarray:

@@ -51,6 +51,17 @@ def test_slices_are_those_of_the_volume(folder):
     np.testing.assert_array_equal(np.stack(slices), volume)
 
 
+def test_arrays_of_an_archive_are_volumes(tmp_path):
+    volume = RNG.integers(2000, size=(3, 5, 4), dtype=np.uint16)
+    np.savez_compressed(tmp_path / "late.npz", vol=volume)
+    found = image_folder.find_images(tmp_path)
+    assert [image.name for image in found] == ["late.npz/vol#0", "late.npz/vol#1", "late.npz/vol#2"]
+    np.testing.assert_array_equal(np.stack([image.read() for image in found]), volume)
+    np.savez(tmp_path / "labels.npz", labels=np.zeros(7))
+    with pytest.raises(ReadError, match=r"labels of shape \(7,\), float64; wanted \(depth, height, width\)"):
+        image_folder.find_images(tmp_path)
+
+
 def test_damaged_files_are_named(folder):
     (folder / "c.png").write_bytes((folder / "c.png").read_bytes()[:40])
     image = image_folder.find_images(folder)[0]
