@@ -104,9 +104,8 @@ def make_algorithm(config: Config, data: Data | None) -> Algorithm:
     def refresh(state):
         if data is None:
             raise ValueError("the algorithm was made without data to cluster")
-        return _refresh(config, features, data.evaluation, state)
+        return _refresh(config, data.evaluation, state)
 
-    features = make_features(config)
     return Algorithm(init, step, refresh, config.steps_per_epoch)
 
 
@@ -135,14 +134,21 @@ def prepare(images: jax.Array, draw: affine.AffineDraw | None = None) -> jax.Arr
     return intensity.standardise(images)[..., None]
 
 
-def make_features(config: Config) -> Streamed:
-    """The features of a set of images, each augmented as drawn, as unit vectors."""
-    return _stream_features(make_model(config), config.batch_size)
+def cluster_features(
+    config: Config, variables: Any, images: np.ndarray, key: jax.Array, *, is_augmented: bool = True
+) -> np.ndarray:
+    """Clusters all images by the network's features, under random augmentation or as they are; int32."""
+    key_draw, key_start = jax.random.split(key)
+    none = affine.draw_affine(key_draw, len(images))
+    draw = draw_augmentation(config, key_draw, len(images)) if is_augmented else none
+    examples = {"image": images, "linear": np.asarray(draw.linear), "shift": np.asarray(draw.shift)}
+    features = _make_features(make_model(config), config.batch_size)
+    return cluster_points(config, features(variables, examples), variables, key_start)
 
 
 @functools.lru_cache(maxsize=8)
-def _stream_features(model: VGG, batch_size: int) -> Streamed:
-    """One for all runs with this network, which then compile it once."""
+def _make_features(model: VGG, batch_size: int) -> Streamed:
+    """Features of images, each augmented as drawn, as unit vectors; compiled once for each network."""
 
     def features(variables, batch):
         draw = affine.AffineDraw(batch["linear"], batch["shift"])
@@ -150,25 +156,6 @@ def _stream_features(model: VGG, batch_size: int) -> Streamed:
         return clustering.unit_rows(outputs)
 
     return Streamed(features, batch_size)
-
-
-def cluster_features(
-    config: Config,
-    features: Streamed,
-    variables: Any,
-    images: np.ndarray,
-    key: jax.Array,
-    *,
-    is_augmented: bool = True,
-) -> np.ndarray:
-    """Clusters all images by the network's features, under random augmentation or as they are; int32."""
-    key_draw, key_start = jax.random.split(key)
-    if is_augmented:
-        draw = draw_augmentation(config, key_draw, len(images))
-    else:
-        draw = affine.draw_affine(key_draw, len(images))
-    examples = {"image": images, "linear": np.asarray(draw.linear), "shift": np.asarray(draw.shift)}
-    return cluster_points(config, features(variables, examples), variables, key_start)
 
 
 def cluster_points(config: Config, points: np.ndarray, variables: Any, key: jax.Array) -> np.ndarray:
@@ -189,14 +176,14 @@ def _draw_batch(config: Config, assignments: jax.Array, batch: Any, key: jax.Arr
     return batch["image"], labels, fair_size / counts[labels]
 
 
-def _refresh(config: Config, features: Streamed, images: ImageSet, state: ClusterState) -> ClusterState:
+def _refresh(config: Config, images: ImageSet, state: ClusterState) -> ClusterState:
     """Clusters all images by their features and starts the last layer anew (section 3 of the paper).
 
     Where labels are learned, they are the targets, the last layer goes on, and clusters are only measured.
     """
     step = int(state.step)
     key_clusters, key_head, key_seed = jax.random.split(jax.random.key(np.uint32(state.refresh_seed)), 3)
-    found = cluster_features(config, features, state.net.variables, images.images, key_clusters)
+    found = cluster_features(config, state.net.variables, images.images, key_clusters)
     epoch = step // config.steps_per_epoch
     history = np.array(state.history)
     if epoch < len(history):

@@ -1,6 +1,6 @@
 """The images of one set: the phantom's, or those of a folder."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_pipelines import cache, image_stack, pipeline
+from data_pipelines import image_sources, pipeline
 from data_pipelines.index_plan import IndexPlan
 from data_pipelines.phantoms import cardiac_views
+from data_pipelines.readers.errors import ReadError
 from experiments.contract import PHANTOM, Data
 from experiments.deepmcat.config import Config
 from jaxmed.train.resident import Resident, resident_batches
@@ -29,16 +30,6 @@ class ImageSet:
 
     images: np.ndarray
     labels: np.ndarray | None
-
-
-@dataclass(frozen=True)
-class Source:
-    """Images that can be prepared one by one: key of their cache, names, labels, and how one is made."""
-
-    key: Mapping[str, Any]
-    names: tuple[str, ...]
-    labels: np.ndarray | None
-    read: Callable[[int], np.ndarray]
 
 
 def example_batch(config: Config) -> dict[str, Any]:
@@ -72,8 +63,8 @@ def make_data(
     """
     if max_bad_cases:
         raise ValueError("deepmcat clusters every image of a set; wanted --faults.max-bad-cases 0")
-    source = _phantom(config) if data_dir is None else _folder(config, data_dir)
-    images = image_stack.stack_images(cache_dir / "deepmcat", source.key, config.num_images, source.read)
+    source = _find(config, data_dir)
+    images = source.stack(cache_dir / "deepmcat")
     plan = IndexPlan(config.num_images, config.batch_size, seed)
     part = plan.host_slice(process_index, process_count)
 
@@ -98,33 +89,14 @@ def make_data(
     )
 
 
-def _phantom(config: Config) -> Source:
-    """Phantom images; the balanced set where there are three classes."""
-    balanced = config.num_classes == len(cardiac_views.BALANCED)
-    listed = cardiac_views.list_images(config.num_images, balanced=balanced)
-    grid = {"num_images": config.num_images, "balanced": balanced, "size": config.image_size}
-    return Source(
-        {"source": PHANTOM, "code": cardiac_views.source_digest(), **grid},
-        tuple(f"{cardiac_views.KINDS[label]} {number}" for label, number in listed),
-        np.array([label for label, _ in listed]),
-        lambda number: cardiac_views.draw_image(_PHANTOM_SEED, *listed[number], config.image_size),
-    )
-
-
-def _folder(config: Config, data_dir: Path) -> Source:
-    from data_pipelines.readers import image_folder  # the phantom must run without the medical readers
-    from data_pipelines.readers.errors import ReadError
-
-    found = image_folder.find_images(data_dir)
-    count = len(found)
-    if count != config.num_images:
+def _find(config: Config, data_dir: Path | None) -> image_sources.ImageSource:
+    """The phantom, its balanced set where there are three classes, or a folder."""
+    if data_dir is None:
+        balanced = config.num_classes == len(cardiac_views.BALANCED)
+        return image_sources.cardiac_phantom(
+            config.num_images, config.image_size, balanced=balanced, seed=_PHANTOM_SEED
+        )
+    source = image_sources.image_folder(data_dir, config.image_size)
+    if (count := len(source.names)) != config.num_images:
         raise ReadError(data_dir, f"{count} images", f"{config.num_images}, or --num-images {count}")
-    labels = [image.label for image in found]
-    known = None if None in labels else np.unique(np.array(labels), return_inverse=True)[1]
-    files = cache.fingerprint({image.path for image in found})
-    return Source(
-        {"source": str(data_dir.resolve()), "files": files, "size": config.image_size},
-        tuple(image.name for image in found),
-        known,
-        lambda number: image_folder.to_square(found[number].read(), config.image_size),
-    )
+    return source

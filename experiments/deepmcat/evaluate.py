@@ -11,7 +11,6 @@ from experiments.deepmcat.algorithm import (
     ClusterState,
     cluster_features,
     cluster_points,
-    make_features,
     make_model,
     prepare,
 )
@@ -21,7 +20,6 @@ from jaxmed.metrics import clustering as agreement
 from jaxmed.ops import clustering
 from jaxmed.ops.principal_components import principal_components
 
-_NOT_LABELLED = float("nan")
 _COMPONENTS = 256
 """As many as DeepCluster keeps of its features."""
 
@@ -47,21 +45,9 @@ def evaluate(config: Config, state: ClusterState, data: Data) -> Scores:
         "nmi previous ceiling": agreement.normalised_mutual_information_ceiling(now, previous),
         "clusters": float(len(np.unique(now))),
     }
-    measures = {
-        "nmi labels": agreement.normalised_mutual_information,
-        "nmi labels ceiling": agreement.normalised_mutual_information_ceiling,
-        "purity": agreement.purity,
-        "purity by chance": agreement.purity_by_chance,
-        "ami labels": agreement.adjusted_mutual_information,
-        "ari labels": agreement.adjusted_rand_index,
-    }
-    for name, measure in measures.items():
-        scores[name] = _NOT_LABELLED if images.labels is None else measure(now, images.labels)
-    if images.labels is None:
-        scores["purity unaugmented"] = _NOT_LABELLED
-    else:
-        plain = cluster_images(config, state, images, jax.random.key(0), is_augmented=False)
-        scores["purity unaugmented"] = agreement.purity(plain, images.labels)
+    plain = cluster_images(config, state, images, jax.random.key(0), is_augmented=False)
+    unaugmented = agreement.compare_with_labels(plain, images.labels)["purity"]
+    scores |= agreement.compare_with_labels(now, images.labels) | {"purity unaugmented": unaugmented}
     return {name: {"all": value} for name, value in scores.items()}
 
 
@@ -74,8 +60,7 @@ def cluster_images(
     """
     variables = state.net.variables
     if config.features == "network":
-        features = make_features(config)
-        return cluster_features(config, features, variables, images.images, key, is_augmented=is_augmented)
+        return cluster_features(config, variables, images.images, key, is_augmented=is_augmented)
     parts = np.array_split(images.images, -(-len(images.images) // 1024))
     points = np.concatenate([_pixels(part) for part in parts])
     if config.features == "pca":

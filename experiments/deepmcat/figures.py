@@ -25,7 +25,7 @@ _TITLES = {
 
 def draw_table1(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
     """Draws Fig. 2 and, for the paper's method on each set, images by cluster."""
-    trained = [row for row in rows if _learns_clusters(row)]
+    trained = [row for row in rows if row.row.label.endswith("DeepMCAT")]
     files = [save(draw_curves(trained), directory / "fig2-training.png")]
     for row in trained:
         config, state, data = row.load(0)
@@ -34,11 +34,6 @@ def draw_table1(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
         sheet = contact_sheet.draw_groups(data.evaluation.images, found)
         files.append(save(sheet, directory / f"clusters-{name}.png"))
     return files
-
-
-def _learns_clusters(row: FinishedRow) -> bool:
-    config = row.row.configs[0]
-    return config.num_epochs > 0 and config.targets == "clusters"
 
 
 def draw_stability(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:

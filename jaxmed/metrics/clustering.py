@@ -106,6 +106,26 @@ def adjusted_mutual_information(first: np.ndarray, second: np.ndarray) -> float:
     return (_mutual_information(table) - expected) / (mean - expected)
 
 
+def compare_with_labels(clusters: np.ndarray, labels: np.ndarray | None) -> dict[str, float]:
+    """All measures of clusters against labels, with what they can reach and what chance gives.
+
+    Returns:
+        "nmi labels", "nmi labels ceiling", "purity", "purity by chance", "ami labels" and "ari labels"; NaN
+        without labels.
+    """
+    measures = {
+        "nmi labels": normalised_mutual_information,
+        "nmi labels ceiling": normalised_mutual_information_ceiling,
+        "purity": purity,
+        "purity by chance": purity_by_chance,
+        "ami labels": adjusted_mutual_information,
+        "ari labels": adjusted_rand_index,
+    }
+    if labels is None:
+        return dict.fromkeys(measures, float("nan"))
+    return {name: measure(clusters, labels) for name, measure in measures.items()}
+
+
 def _mutual_information(table: np.ndarray) -> float:
     return max(entropy(table.sum(1)) + entropy(table.sum(0)) - entropy(table.ravel()), 0.0)
 

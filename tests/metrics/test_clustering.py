@@ -77,3 +77,13 @@ def test_chance_is_what_random_groupings_reach():
 def test_bad_groupings_are_refused():
     with pytest.raises(ValueError, match="wanted"):
         clustering.purity(np.zeros(3, int), np.zeros(4, int))
+
+
+def test_comparison_holds_every_measure_and_nothing_without_labels():
+    clusters, labels = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 0, 0, 1, 1, 1])
+    found = clustering.compare_with_labels(clusters, labels)
+    assert found["purity"] == pytest.approx(5 / 6)
+    assert found["nmi labels"] == clustering.normalised_mutual_information(clusters, labels)
+    unknown = clustering.compare_with_labels(clusters, None)
+    assert unknown.keys() == found.keys()
+    assert np.isnan(list(unknown.values())).all()
