@@ -50,3 +50,13 @@ def random_batches(parts: Sequence[ImagePart]) -> Load:
         }
 
     return load
+
+
+def stack_loaders(loaders: Sequence[Load]) -> Load:
+    """A loader of what the loaders of all models give for the same index and generator, stacked."""
+
+    def load(index: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        examples = [one(index, generator) for one in loaders]
+        return {name: np.stack([example[name] for example in examples]) for name in examples[0]}
+
+    return load

@@ -189,11 +189,10 @@ def _chambers(heart: Heart, points: np.ndarray) -> Iterator[tuple[Tissue, np.nda
     radius, length = heart.radius, heart.length
     outer = _left_ventricle(heart, along, septal, third)
     right = _right_ventricle(heart, along, septal, third)
-    half = (27.0, heart.atrium, heart.atrium * 1.15)
-    left_atrium = shapes.ellipsoid(along + 26, septal + 5, third + 2, half)
+    left = _left_atrium(heart, along, septal, third)
     half = (25.0, heart.atrium, heart.atrium * 1.1)
     right_atrium = shapes.ellipsoid(along + 27, septal - radius - 22, third - 2, half)
-    thin = np.minimum(right, np.minimum(left_atrium, right_atrium))
+    thin = np.minimum(right, np.minimum(left, right_atrium))
     yield "fat", np.minimum(outer, thin) - 6
     yield "muscle", thin - 2.5
     yield "blood", thin
@@ -229,6 +228,18 @@ def _right_ventricle(heart: Heart, along: np.ndarray, septal: np.ndarray, third:
     half = (0.86 * heart.length, heart.right, 1.25 * heart.radius + 8)
     right = shapes.ellipsoid(along - 4, septal - heart.radius - 0.42 * heart.right, third - 3, half)
     return np.maximum(right, -6 - along)
+
+
+def left_atrium(heart: Heart, points: np.ndarray) -> np.ndarray:
+    """Signed distance to the left atrium's blood, up to the mitral valve, at (3, ...) positions in mm."""
+    along, septal, third = np.tensordot(heart.axes, points, 1)
+    blood = _left_atrium(heart, along, septal, third)
+    return np.maximum(blood, -_cavity(heart, along, septal, third))
+
+
+def _left_atrium(heart: Heart, along: np.ndarray, septal: np.ndarray, third: np.ndarray) -> np.ndarray:
+    half = (27.0, heart.atrium, heart.atrium * 1.15)
+    return shapes.ellipsoid(along + 26, septal + 5, third + 2, half)
 
 
 def _ventricle(

@@ -102,6 +102,30 @@ def keep_best(
     return Algorithm(init, step, refresh, refresh_every)
 
 
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def mean_losses(
+    model: nn.Module,
+    loss: Callable[[jax.Array, jax.Array], jax.Array],
+    variables: PyTree,
+    inputs: jax.Array,
+    targets: jax.Array,
+) -> jax.Array:
+    """Mean loss (members,) of every member on examples of its own, member by member, in evaluation mode.
+
+    Args:
+        model: of the members.
+        loss: `(outputs, targets) -> (examples,)`.
+        variables: of the members, stacked.
+        inputs: (members, examples, ...).
+        targets: (members, examples, ...).
+    """
+
+    def one(own: tuple) -> jax.Array:
+        return loss(jnp.asarray(model.apply(own[0], own[1], train=False)), own[2]).mean()
+
+    return jax.lax.map(one, (variables, inputs, targets))
+
+
 _IMAGES_AT_ONCE = 500
 
 

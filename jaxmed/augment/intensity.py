@@ -33,6 +33,13 @@ class NoiseDraw(NamedTuple):
     applied: Bool[Array, " batch"]
 
 
+class LinearDraw(NamedTuple):
+    """Attributes: factor, (batch,); shift, (batch,)."""
+
+    factor: Float[Array, " batch"]
+    shift: Float[Array, " batch"]
+
+
 class WindowDraw(NamedTuple):
     """Attributes: centre_hu, (batch,); width_hu, (batch,); applied, (batch,)."""
 
@@ -113,6 +120,34 @@ def add_noise(images: Float[Array, "batch *sites"], draw: NoiseDraw) -> Float[Ar
     """Adds the noise of `draw` to the images (batch, *sites); nothing is clipped."""
     noisy = images + draw.noise.astype(images.dtype)
     return jnp.where(_per_example(draw.applied, images), noisy, images)
+
+
+def draw_linear(
+    key: Key[Array, ""], batch_size: int, *, max_contrast: float, max_brightness: float
+) -> LinearDraw:
+    """Draws changes of contrast and brightness, both uniform.
+
+    Args:
+        key: of the step.
+        batch_size: number of examples that the caller holds.
+        max_contrast: factors lie in [1 - max_contrast, 1 + max_contrast].
+        max_brightness: shifts lie in [-max_brightness, max_brightness], in the units of the images.
+
+    Returns:
+        The draw of every example.
+    """
+
+    def draw(key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        factor, shift = jax.random.uniform(key, (2,), minval=-1.0)
+        return 1 + max_contrast * factor, max_brightness * shift
+
+    return LinearDraw(*jax.vmap(draw)(example_keys(key, batch_size)))
+
+
+def apply_linear(images: Float[Array, "batch *sites"], draw: LinearDraw) -> Float[Array, "batch *sites"]:
+    """Multiplies images (batch, *sites) by the factor of `draw` and adds its shift; nothing is clipped."""
+    changed = images * _per_example(draw.factor, images) + _per_example(draw.shift, images)
+    return changed.astype(images.dtype)
 
 
 def draw_window(

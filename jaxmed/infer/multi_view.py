@@ -22,9 +22,9 @@ def make_multi_view(
     rotations: np.ndarray,
     batch_size: int,
     *,
-    pixel_mm: float,
+    pixel_mm: float | None = None,
     multiple: int = 1,
-) -> Callable[[np.ndarray, Sequence[float]], np.ndarray]:
+) -> Callable[[np.ndarray, Sequence[float] | np.ndarray], np.ndarray]:
     """Turns a function of slices into one of volumes: mean over views of slice-wise outputs, turned back.
 
     For each view the volume is resampled trilinearly on a grid of cubic voxels of `pixel_mm` whose axes are
@@ -43,7 +43,7 @@ def make_multi_view(
         rotations: (views, 3, 3), rows: direction of a view's slices, their height, their width
             (`oblique.draw_rotations`).
         batch_size: slices at a time over all devices.
-        pixel_mm: pixel size of the slices.
+        pixel_mm: pixel size of the slices; by default the finest spacing of each volume.
         multiple: the slices' size is rounded up to a multiple of this, such as the stride of the network's
             bottom.
 
@@ -57,19 +57,20 @@ def make_multi_view(
     Reference: Laprade et al., How Few Annotations are Needed for Segmentation Using a Multi-planar U-Net?,
     section 2. differs: there is no threshold here.
     """
-    if rotations.ndim != 3 or rotations.shape[1:] != (3, 3) or not len(rotations) or pixel_mm <= 0:
-        raise ValueError(
-            f"rotations of shape {rotations.shape}, pixel_mm {pixel_mm}; wanted (views, 3, 3), more than 0"
-        )
+    if rotations.ndim != 3 or rotations.shape[1:] != (3, 3) or not len(rotations):
+        raise ValueError(f"rotations: shape {rotations.shape}; wanted (views, 3, 3), one view or more")
+    if pixel_mm is not None and pixel_mm <= 0:
+        raise ValueError(f"pixel_mm: {pixel_mm}; wanted a positive size")
 
-    def apply(volume: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
+    def apply(volume: np.ndarray, spacing_mm: Sequence[float] | np.ndarray) -> np.ndarray:
         if volume.ndim != 3 or not volume.size or len(spacing_mm) != 3:
             raise ValueError(
                 f"volume of shape {volume.shape} with spacing {tuple(spacing_mm)}; wanted three axes"
             )
         extent_mm = np.array(volume.shape) * np.array(spacing_mm)
-        size = _grid_size(extent_mm, pixel_mm, multiple)
-        geometry = np.array([*spacing_mm, pixel_mm], np.float32)
+        pixel = float(min(spacing_mm)) if pixel_mm is None else pixel_mm
+        size = _grid_size(extent_mm, pixel, multiple)
+        geometry = np.array([*spacing_mm, pixel], np.float32)
         views = [
             _predict_view(
                 function, variables, rotation.astype(np.float32), volume, geometry, size, batch_size

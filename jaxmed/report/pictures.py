@@ -32,6 +32,24 @@ def draw_slices(slices: Mapping[str, np.ndarray], num_columns: int, window: tupl
     return figure
 
 
+def draw_sparse(images: np.ndarray, labels: np.ndarray, unknown: int, window: tuple[float, float]) -> Figure:
+    """Draws images and, below them, their sparse annotation: background grey, foreground white.
+
+    Args:
+        images: (images, height, width).
+        labels: the same shape; 0, 1, or `unknown`, which is black.
+        unknown: label of what nobody has annotated.
+        window: values of the images shown as black and as white.
+    """
+    low, high = window
+    panels = {f"image {k}": image for k, image in enumerate(images, 1)}
+    for k, label in enumerate(labels, 1):
+        known = label != unknown
+        shown = np.where(label > 0, high, (low + high) / 2)
+        panels[f"{k}: {known.sum()} annotated pixels"] = np.where(known, shown, low)
+    return draw_slices(panels, len(images), window)
+
+
 def draw_bland_altman(points: Mapping[str, Any], quantity: str, difference: str) -> Figure:
     """Draws differences of paired measurements against their means, with bias and limits of agreement.
 

@@ -82,3 +82,17 @@ def test_predictions_are_those_of_each_member():
     outputs = replicas.predict(model, variables, images)
     own = jax.tree.map(lambda leaf: leaf[1], variables)
     np.testing.assert_allclose(outputs[1], model.apply(own, images, train=False), rtol=1e-5)
+
+
+def test_mean_losses_are_each_members_own():
+    model = Perceptron(2, widths=(4,))
+    state = replicas.replicate(member(), MEMBERS).init(jax.random.key(0), batch())
+    rng = np.random.default_rng(1)
+    inputs = jnp.asarray(rng.normal(size=(MEMBERS, 6, 5)), jnp.float32)
+    labels = jnp.asarray(rng.integers(2, size=(MEMBERS, 6)), jnp.int32)
+    loss, variables = optax.softmax_cross_entropy_with_integer_labels, state.members.net.variables
+    found = replicas.mean_losses(model, loss, variables, inputs, labels)
+    for number in range(MEMBERS):
+        own = jax.tree.map(lambda leaf, n=number: leaf[n], variables)
+        wanted = loss(model.apply(own, inputs[number], train=False), labels[number]).mean()
+        np.testing.assert_allclose(found[number], wanted, rtol=1e-6)

@@ -159,3 +159,14 @@ def test_normalises_by_the_numbers_of_each_image_or_of_all():
     wanted = [[-5.5, -0.5, 3.5], [-0.8, 0.0, 2.0]]
     np.testing.assert_allclose(intensity.normalise_by(images, each), wanted, rtol=1e-6)
     np.testing.assert_allclose(intensity.normalise_by(images[:1], each[:1]), wanted[:1], rtol=1e-6)
+
+
+def test_contrast_and_brightness_are_one_line_per_image():
+    images = jnp.asarray(np.random.default_rng(1).normal(size=(200, 4, 3)), jnp.float32)
+    draw = intensity.draw_linear(KEY, 200, max_contrast=0.2, max_brightness=0.5)
+    assert 0.8 <= draw.factor.min() < 0.85 and 1.15 < draw.factor.max() <= 1.2
+    assert -0.5 <= draw.shift.min() < -0.4 and 0.4 < draw.shift.max() <= 0.5
+    wanted = (
+        np.asarray(images) * np.asarray(draw.factor)[:, None, None] + np.asarray(draw.shift)[:, None, None]
+    )
+    np.testing.assert_allclose(intensity.apply_linear(images, draw), wanted, atol=1e-6)

@@ -31,3 +31,10 @@ def test_random_batches_draw_all_images_of_their_own_set_alike():
     first = np.array([one["image"][0, 0, 0, 0] for one in found])
     counts = np.bincount(first.astype(int) - 10)
     assert len(counts) == 4 and counts.min() > 70
+
+
+def test_stacked_loaders_get_the_same_index_and_share_a_generator():
+    loaders = [lambda index, rng, k=k: {"x": np.array([index + k, rng.random()])} for k in (0, 100)]
+    found = side_by_side.stack_loaders(loaders)(7, np.random.default_rng(0))["x"]
+    np.testing.assert_array_equal(found[:, 0], [7, 107])
+    np.testing.assert_array_equal(found[:, 1], np.random.default_rng(0).random(2))

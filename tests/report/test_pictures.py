@@ -39,3 +39,11 @@ def test_contours_are_drawn_where_there_is_a_mask():
     figure = pictures.draw_contours(images, {"ours": (mask, np.zeros_like(mask))}, WINDOW)
     assert [len(panel.collections) for panel in figure.axes] == [1, 0]
     assert figure.legends[0].texts[0].get_text() == "ours"
+
+
+def test_sparse_annotation_is_drawn_below_its_image():
+    labels = np.array([[[0, 1], [-1, -1]]], np.int8)
+    figure = pictures.draw_sparse(np.zeros((1, 2, 2)), labels, -1, (-1.0, 1.0))
+    np.testing.assert_array_equal(figure.axes[1].images[0].get_array(), [[0, 1], [-1, -1]])
+    assert figure.axes[1].get_title() == "1: 2 annotated pixels"
+    plt.close(figure)
