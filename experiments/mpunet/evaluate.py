@@ -33,9 +33,9 @@ def evaluate(config: Config, state: CellState, data: Data) -> Scores:
     """Scores a cell by repeat.
 
     Returns:
-        "dice", "sensitivity" and "specificity" of each repeat, means over the test volumes; the same by volume
-        (" by volume"); "annotated pixels" of the training planes, or voxels for the 3-D network, and their
-        decimal logarithm; "validation loss".
+        "dice", "sensitivity" and "specificity" of each repeat, means over the test volumes; the same by
+        volume (" by volume"); "annotated pixels" of the training planes, or voxels for the 3-D network, and
+        their decimal logarithm; "validation loss".
     """
     study: Study = data.evaluation
     scores: dict[str, dict[str, float]] = {}

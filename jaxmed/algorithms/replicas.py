@@ -84,10 +84,6 @@ def keep_best(
         worst = jnp.full((len(jax.tree.leaves(best)[0]),), 1e30)
         return KeptState(jnp.zeros((), jnp.int32), ensemble, best, worst)
 
-    def step(state, batch, key):
-        ensemble, metrics = algorithm.step(state.ensemble, batch, key)
-        return state.replace(step=state.step + 1, ensemble=ensemble), metrics
-
     def refresh(state):
         variables = state.ensemble.members.net.variables
         loss = validation_loss(variables)
@@ -99,7 +95,18 @@ def keep_best(
         best = jax.tree.map(choose, variables, state.best)
         return state.replace(best=best, best_loss=jnp.where(better, loss, state.best_loss))
 
-    return Algorithm(init, step, refresh, refresh_every)
+    return Algorithm(init, _step_beside_best(algorithm), refresh, refresh_every)
+
+
+@functools.lru_cache(maxsize=16)
+def _step_beside_best(algorithm: Algorithm) -> Callable:
+    """One object for one algorithm, whatever its members are validated on, so that it is compiled once."""
+
+    def step(state, batch, key):
+        ensemble, metrics = algorithm.step(state.ensemble, batch, key)
+        return state.replace(step=state.step + 1, ensemble=ensemble), metrics
+
+    return step
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

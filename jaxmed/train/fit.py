@@ -44,7 +44,6 @@ class Algorithm(NamedTuple):
     refresh_every: int = 1
 
 
-@functools.lru_cache(maxsize=8)
 def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callable:
     """Turns the step of an algorithm into a function on the mesh that donates the state.
 
@@ -63,7 +62,13 @@ def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callabl
     Raises:
         ValueError: for an unknown mode, or "pmap" with a space axis larger than 1.
     """
-    return _compile(_whole_step(algorithm, mesh, mode), mesh)
+    return _compile_step(algorithm.step, mesh, mode)
+
+
+@functools.lru_cache(maxsize=8)
+def _compile_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
+    """What is compiled does not depend on the rest of the algorithm, such as what it refreshes with."""
+    return _compile(_whole_step(step, mesh, mode), mesh)
 
 
 def compile_steps(algorithm: Algorithm, mesh: Mesh, mode: str, num_steps: int) -> Callable:
@@ -84,7 +89,7 @@ def compile_steps(algorithm: Algorithm, mesh: Mesh, mode: str, num_steps: int) -
     """
     platform = mesh.devices.flat[0].platform
     return _compile(
-        dispatch.scan_steps(_whole_step(algorithm, mesh, mode), num_steps, platform=platform), mesh
+        dispatch.scan_steps(_whole_step(algorithm.step, mesh, mode), num_steps, platform=platform), mesh
     )
 
 
@@ -92,17 +97,15 @@ def _compile(function: Callable, mesh: Mesh) -> Callable:
     return jax.jit(function, donate_argnums=0, out_shardings=meshes.replicated(mesh))
 
 
-def _whole_step(algorithm: Algorithm, mesh: Mesh, mode: str) -> Callable:
-    if mode == "jit":
-        step = algorithm.step
-    elif mode == "pmap":
+def _whole_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
+    if mode == "pmap":
         if mesh.shape[SPACE_AXIS] > 1:
             raise ValueError(
                 f"compile mode 'pmap' runs one program per device: mesh.space must be 1, "
                 f"not {mesh.shape[SPACE_AXIS]}"
             )
-        step = _per_device(algorithm.step, mesh)
-    else:
+        step = _per_device(step, mesh)
+    elif mode != "jit":
         raise ValueError(f"unknown compile mode '{mode}'; known: jit, pmap")
     guarded = guard.keep_finite(step)
     return lambda state, batch, key: guarded(state, meshes.crop_padding(batch), key)
