@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from data_pipelines import cache
-from data_pipelines.phantoms import cardiac_volume, electron_micrograph
+from data_pipelines.phantoms import left_atrium, electron_micrograph
 
 _SPLIT_SEED = 20
 _TEST_SEED = 10_000
@@ -54,7 +54,7 @@ def phantom(
         if dataset == "mitochondria":
             image, label = electron_micrograph.draw_block(seed + int(number), size, spacing[0])
             return prepare(image, label, (1.0, 1.0, 1.0))
-        return prepare(*cardiac_volume.draw_volume(seed + int(number), size, spacing), spacing)
+        return prepare(*left_atrium.draw_volume(seed + int(number), size, spacing), spacing)
 
     folder = Path(electron_micrograph.__file__).parent
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py"))))
