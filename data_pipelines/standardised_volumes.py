@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from data_pipelines import cache
-from data_pipelines.phantoms import left_atrium, electron_micrograph
+from data_pipelines.phantoms import electron_micrograph, left_atrium
 
 _SPLIT_SEED = 20
 _TEST_SEED = 10_000
