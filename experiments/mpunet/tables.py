@@ -78,7 +78,7 @@ def _planar_beats_3d(*metrics: str) -> list[Claim]:
 _FEWER = (_planar(16, 0), _planar(4, 512))
 _MITOCHONDRIA = (
     *_grows_with_n_a(0, 128, 512),
-    *(Claim(f"Dice grows with n_t, n_a={n}", "dice", _planar(n, 512), _planar(n, 128)) for n in (4, 8, 16)),
+    *(Claim(f"Dice grows with n_t, n_a={n}", "dice", _planar(n, 512), _planar(n, 128)) for n in _CORNERS),
     *_planes_beat_none(*(cell for cell in _SPARSE if cell[0] > 4)),
     Claim("n_a=4, n_t=512 at most 0.01 below n_a=16, n_t=0", "dice", *_FEWER[::-1], margin=-0.01),
     Claim(
