@@ -10,7 +10,6 @@ import pytest
 
 from experiments.contract import FinishedRow
 from experiments.mpunet import EXPERIMENT, algorithm, application, data, evaluate, figures, run, tables
-from jaxmed.metrics import overlap
 from jaxmed.ops.sparse_annotation import UNKNOWN
 
 TINY, PAPER = EXPERIMENT.presets["tiny"], EXPERIMENT.presets["paper"]
@@ -164,30 +163,4 @@ def test_figures_and_fits_of_a_table(make, tmp_path):
     text = Path(tmp_path / "fits.md").read_text()
     assert "| multi-planar, Dice |" in text
     assert "| 3-D, Dice |" in text
-    assert "F(1, 9)" in text
-
-
-@pytest.mark.parametrize("method", ["multi_planar", "unet_3d"])
-def test_network_learns_from_a_few_lines(make, method):
-    """A hundred steps on the phantom beat the mask of everything, whatever the small network."""
-    config = replace(
-        TINY,
-        method=method,
-        num_repeats=1,
-        num_annotation_planes=4,
-        num_training_planes=16,
-        widths=(8, 8),
-        widths_3d=(8, 8),
-        mitochondria=replace(TINY.mitochondria, shape=(24, 24, 24), spacing=(40.0, 40.0, 40.0)),
-    )
-    found, study = make(config), make(config).evaluation
-    packed = algorithm.make_algorithm(config, found)
-    state, step = packed.init(jax.random.key(0), next(found.batches(0))), jax.jit(packed.step)
-    batches = found.batches(0)
-    for number in range(100):
-        state, _ = step(state, next(batches), jax.random.key(number))
-    batches.close()
-    cell = run.CellState(state.step, state.members.net.variables, jnp.zeros(1))
-    test = study.volumes[study.test[0]]
-    dice = overlap.dice(evaluate.make_predictor(config, cell)(test.image, test.spacing), test.label)
-    assert dice > overlap.dice(np.ones(test.label.shape), test.label) + 0.2
+    assert "F(1, 5)" in text
