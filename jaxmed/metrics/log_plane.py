@@ -10,7 +10,7 @@ from jaxmed.metrics import regression
 TESTED = {"alpha_a = 0": (0,), "alpha_t = 0": (1,), "alpha_a = alpha_t = 0": (0, 1)}
 """Hypotheses, by the columns of the design that they set to 0."""
 
-Cells = Mapping[tuple[int, int], Sequence[float]]
+Cells = Mapping[tuple[int, int], Sequence[float] | np.ndarray]
 """Scores by the two counts."""
 
 
@@ -29,7 +29,7 @@ class LogPlane(NamedTuple):
     beta: float
     tests: dict[str, regression.FTest]
 
-    def at(self, a: float, t: float) -> float:
+    def at(self, a: int, t: int) -> float:
         """The fitted value; NaN where a count is 0."""
         return (
             float(self.alpha_a * np.log(a) + self.alpha_t * np.log(t) + self.beta)
