@@ -19,7 +19,8 @@ from jaxmed.train.fit import Algorithm
 
 def make_model(config: Config) -> FusionNet:
     """The 2.5-D residual U-Net (19,637,986 parameters with the paper's widths)."""
-    return FusionNet(widths=config.widths, dtype=jnp.dtype(config.dtype))
+    options = {"initial_probability": config.initial_probability, "dtype": jnp.dtype(config.dtype)}
+    return FusionNet(widths=config.widths, **options)
 
 
 def make_classifier(settings: Classifier) -> VGG:
@@ -69,8 +70,10 @@ def box_loss(config: Config, logits: jax.Array, boxes: jax.Array, sharpness: jax
     `logits` are (batch, height, width) log-odds, `boxes` (batch, 4), `sharpness` the barriers' t.
     """
     probabilities = jax.nn.sigmoid(logits)
-    tightness = box_constraints.tightness(probabilities, boxes, sharpness, stripe=config.stripe)
-    size = box_constraints.box_size(probabilities, boxes, sharpness, shares=config.size_shares)
+    given = (probabilities, boxes, sharpness)
+    area = (256 / config.image_size) ** 2  # t and the weights are for areas on the paper's slices
+    tightness = box_constraints.tightness(*given, stripe=config.stripe, pixel_area=area)
+    size = box_constraints.box_size(*given, shares=config.size_shares, pixel_area=area)
     if config.outside == "cross_entropy":
         outside = box_constraints.background_cross_entropy(logits, boxes)
     else:

@@ -6,6 +6,7 @@ import numpy as np
 
 from data_pipelines import boxed_volumes, inspection, preprocess
 from data_pipelines.own_grid import segment_on_own_grid
+from data_pipelines.readers.errors import ReadError
 from experiments.boxseg import data, figures
 from experiments.boxseg.config import Config
 from experiments.boxseg.evaluate import box_tightness, make_segmenter
@@ -38,8 +39,6 @@ def sample(config: Config, state, input: Path | None, directory: Path) -> list[P
     Raises:
         ReadError: an input is given: there is nothing to draw from it.
     """
-    from data_pipelines.readers.errors import ReadError
-
     if input is not None:
         raise ReadError(input, "an input", "none: the pictures show the phantom")
     arrays = data.phantoms(config).build("case-000")

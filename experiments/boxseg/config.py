@@ -60,6 +60,8 @@ class Config:
     """Slices are resampled to this many pixels a side, whatever their pixel size."""
     widths: tuple[int, ...] = (32, 64, 128, 256, 512)
     """Channels of the residual U-Net's levels and, last, of its bottom."""
+    initial_probability: float = 0.5
+    """What the untrained network gives every pixel; 0.5 is the usual bias of 0."""
     batch_size: int = 32
     """Slices per step."""
     num_steps: int = 70_000
@@ -113,13 +115,13 @@ PRESETS: dict[str, contract.Config] = {
     "demo": Config(
         patch_size=4,
         image_size=64,
-        widths=(4, 8, 16, 32),
+        widths=(8, 16, 32),
+        initial_probability=0.01,
         batch_size=8,
-        num_steps=250,
-        learning_rate=3e-3,
+        num_steps=80,
+        num_epochs=1,
+        learning_rate=1e-2,
         stripe=2,
-        # A sum of pixels beside means over all of them, which are 16 times fewer than in the paper.
-        tightness_weight=32 * 1e-4 * 16,
         classifier=_SMALL,
         phantom=Phantom(num_slices=12, slice_mm=18.0, num_angles=96),
     ),
@@ -131,7 +133,6 @@ PRESETS["tiny"] = replace(
     widths=(4, 4),
     batch_size=8,
     num_steps=4,
-    num_epochs=1,
     classifier=Classifier(((4,), (4,)), (4,), 0.5, batch_size=8, num_steps=3, learning_rate=1e-2),
     phantom=Phantom(num_cases=6, num_slices=6, slice_mm=36.0, num_angles=24),
 )

@@ -17,8 +17,6 @@ from jaxmed.infer import slicewise
 from jaxmed.metrics import overlap
 from jaxmed.ops import boxes as box_ops
 
-_PATCHES_AT_A_TIME = 1024
-
 
 def evaluate(config: Config, state, run_data: Data) -> Scores:
     """Scores by test case: "dice"; "box iou" of the method's boxes, 1 by definition where they are tight."""
@@ -77,7 +75,9 @@ def make_segmenter(config: Config, state) -> Callable[[np.ndarray], np.ndarray]:
 def make_patch_classifier(config: Config, variables: Any, normalisation: Any) -> Callable:
     """A function from patches (count, p, p) in HU to their probabilities of being foreground, (count,)."""
     variables = {**variables, "intensity": jnp.asarray(normalisation)}
-    return slicewise.make_slicewise(_classification(config.classifier), variables, _PATCHES_AT_A_TIME)
+    return slicewise.make_slicewise(
+        _classification(config.classifier), variables, 16 * config.classifier.batch_size
+    )
 
 
 @functools.lru_cache(maxsize=8)

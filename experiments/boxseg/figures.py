@@ -29,12 +29,10 @@ def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
     segmented = {label: make_segmenter(*row.load(0)[:2])(arrays["image"]) for label, row in chosen.items()}
     truth = arrays["label"][position] > 0
     titles = [f"({letter}) {label}" for letter, label in zip("abcd", ("ground truth", *chosen), strict=True)]
+    found = [np.zeros_like(truth), *(mask[position] for mask in segmented.values())]
     segmentations = pictures.draw_contours(
         dict.fromkeys(titles, arrays["image"][position]),
-        {
-            "ground truth": [truth] * len(titles),
-            "segmentation": [np.zeros_like(truth), *(mask[position] for mask in segmented.values())],
-        },
+        {"ground truth": [truth] * len(titles), "segmentation": found},
         WINDOW_HU,
     )
     drawn = {

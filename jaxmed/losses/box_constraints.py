@@ -22,6 +22,7 @@ def tightness(
     t: Float[Array, ""] | float,
     *,
     stripe: int,
+    pixel_area: float = 1.0,
 ) -> Float[Array, " batch"]:
     """Barriers of the deep tightness prior: every stripe across the box meets the object.
 
@@ -34,6 +35,8 @@ def tightness(
         boxes: (batch, 4).
         t: sharpness of the barrier.
         stripe: width of the stripes in pixels, 1 or more.
+        pixel_area: what a pixel counts. The barrier is not homogeneous: on slices that are coarser than those
+            for which t and a weight were chosen, this keeps their meaning.
 
     Returns:
         (batch,), not normalised by the number of stripes or pixels.
@@ -48,13 +51,18 @@ def tightness(
         raise ValueError(f"stripe is {stripe}; wanted at least 1")
     inside = box_ops.fill_boxes(boxes, probabilities.shape[1:])
     kept = jnp.where(inside, probabilities, 0)
-    rows = _stripes(kept.sum(axis=2), boxes[:, 0], boxes[:, 2], t, stripe)
-    columns = _stripes(kept.sum(axis=1), boxes[:, 1], boxes[:, 3], t, stripe)
+    rows = _stripes(kept.sum(axis=2), boxes[:, 0], boxes[:, 2], t, stripe, pixel_area)
+    columns = _stripes(kept.sum(axis=1), boxes[:, 1], boxes[:, 3], t, stripe, pixel_area)
     return jnp.where(box_ops.box_sizes(boxes) > 0, rows + columns, 0)
 
 
 def _stripes(
-    sums: jax.Array, first: jax.Array, last: jax.Array, t: Float[Array, ""] | float, width: int
+    sums: jax.Array,
+    first: jax.Array,
+    last: jax.Array,
+    t: Float[Array, ""] | float,
+    width: int,
+    pixel_area: float,
 ) -> jax.Array:
     """Barriers along one axis, whose lines have the sums (batch, size), summed over its stripes."""
     size = sums.shape[1]
@@ -63,7 +71,7 @@ def _stripes(
     member &= box_ops.interval(first, last, size)[:, :, None]
     wanted = member.sum(axis=1).astype(sums.dtype)
     found = jnp.einsum("bs,bsk->bk", sums, member.astype(sums.dtype), precision="highest")
-    return jnp.where(wanted > 0, log_barrier(wanted - found, t), 0).sum(axis=1)
+    return jnp.where(wanted > 0, log_barrier(pixel_area * (wanted - found), t), 0).sum(axis=1)
 
 
 def box_size(
@@ -72,6 +80,7 @@ def box_size(
     t: Float[Array, ""] | float,
     *,
     shares: tuple[float, float],
+    pixel_area: float = 1.0,
 ) -> Float[Array, " batch"]:
     """Barriers of the size of the foreground: between two shares of the box's area.
 
@@ -83,6 +92,7 @@ def box_size(
         boxes: (batch, 4).
         t: sharpness of the barrier.
         shares: the least and the largest size, as shares of the box's area.
+        pixel_area: what a pixel counts; see `tightness`.
 
     Returns:
         (batch,).
@@ -95,10 +105,10 @@ def box_size(
     low, high = shares
     if not 0 <= low < high <= 1:
         raise ValueError(f"shares: {shares}; wanted 0 <= low < high <= 1")
-    area = box_ops.box_sizes(boxes).astype(probabilities.dtype)
-    size = probabilities.sum(axis=(1, 2))
+    area = pixel_area * box_ops.box_sizes(boxes).astype(probabilities.dtype)
+    size = pixel_area * probabilities.sum(axis=(1, 2))
     values = log_barrier(low * area - size, t) + log_barrier(size - high * area, t)
-    return jnp.where(area > 0, values, 0) / (probabilities.shape[1] * probabilities.shape[2])
+    return jnp.where(area > 0, values, 0) / (pixel_area * probabilities.shape[1] * probabilities.shape[2])
 
 
 def emptiness(

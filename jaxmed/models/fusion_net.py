@@ -1,5 +1,6 @@
 """FusionNet: a deep residual U-Net whose up-sampled maps are averaged with the skips."""
 
+import math
 from collections.abc import Sequence
 
 import flax.linen as nn
@@ -36,6 +37,8 @@ class FusionNet(nn.Module):
         out_channels: number of logits per element.
         use_bias: whether convolutions before a batch normalisation have a bias, as published; it has
             no effect.
+        initial_probability: what the untrained head gives the last of two outputs, in (0, 1): its bias starts
+            at the log-odds, the others at 0 (why: see `residual_unet.ResidualUNet`).
         dtype: of convolutions and activations; parameters and statistics are float32, logits at least that.
         remat: recompute the activations within each unit in the backward pass instead of storing them;
             for accelerators: XLA for CPU merges the second computation with the first.
@@ -44,6 +47,7 @@ class FusionNet(nn.Module):
     widths: Sequence[int] = (32, 64, 128, 256, 512)
     out_channels: int = 2
     use_bias: bool = False
+    initial_probability: float = 0.5
     dtype: DTypeLike = jnp.float32
     remat: bool = False
 
@@ -79,7 +83,13 @@ class FusionNet(nn.Module):
             x = unit(width, 0.0, self.use_bias, self.dtype, name=f"up_{level}")(x, train)
         # The head runs in float32 at least, so that logits are not rounded to the compute type.
         dtype = jnp.promote_types(x.dtype, jnp.float32)
-        return layers.Conv(self.out_channels, dtype=dtype, kernel_init=_KERNEL, name="head")(x)
+        log_odds = math.log(self.initial_probability / (1 - self.initial_probability))
+
+        def init_bias(key: jax.Array, shape: tuple[int, ...], dtype: DTypeLike) -> jax.Array:
+            return jnp.zeros(shape, dtype).at[-1].set(log_odds)
+
+        options = {"dtype": dtype, "kernel_init": _KERNEL, "bias_init": init_bias}
+        return layers.Conv(self.out_channels, name="head", **options)(x)
 
 
 class ResidualUnit(nn.Module):

@@ -61,8 +61,8 @@ def test_loss_is_the_weighted_sum_of_its_parts(tiny):
     boxes, t = jnp.array([[2, 2, 9, 8], [0, 0, 0, 0]]), jnp.float32(7.0)
     probabilities = jax.nn.sigmoid(logits)
     parts = (
-        box_constraints.tightness(probabilities, boxes, t, stripe=tiny.stripe),
-        box_constraints.box_size(probabilities, boxes, t, shares=(0.5, 0.9)),
+        box_constraints.tightness(probabilities, boxes, t, stripe=tiny.stripe, pixel_area=64.0),
+        box_constraints.box_size(probabilities, boxes, t, shares=(0.5, 0.9), pixel_area=64.0),
         box_constraints.background_cross_entropy(logits, boxes),
     )
     wanted = tiny.tightness_weight * parts[0] + tiny.size_weight * parts[1] + parts[2]
