@@ -1,7 +1,7 @@
 """Overlap of whole binary volumes, on the host in numpy: masks of an evaluation live there."""
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 
 
 def dice(prediction: Shaped[np.ndarray, "*shape"], target: Shaped[np.ndarray, "..."]) -> float:
@@ -95,3 +95,24 @@ def _as_mask(values: np.ndarray, name: str) -> np.ndarray:
         found = values[values != mask].flat[0]
         raise ValueError(f"{name}: holds {found}; wanted a mask of 0 and 1")
     return mask
+
+
+def soft_dice(
+    probabilities: Float[np.ndarray, "*shape"], target: Shaped[np.ndarray, "..."], smooth: float = 1.0
+) -> float:
+    """Dice coefficient of probabilities as Keras networks show it, (2 sum(p y) + s) / (sum p + sum y + s).
+
+    It equals `dice` for probabilities of 0 and 1 and s = 0 only: doubtful voxels count in part, and where
+    nothing is to be found it is s / (sum p + s).
+
+    Args:
+        probabilities: of any shape, typically a batch; in [0, 1].
+        target: of the same shape; 0 or 1.
+        smooth: s, positive.
+
+    Returns:
+        In (0, 1].
+    """
+    both = np.sum(probabilities * target, dtype=np.float64)
+    total = np.sum(probabilities, dtype=np.float64) + np.sum(target, dtype=np.float64)
+    return float((2 * both + smooth) / (total + smooth))

@@ -69,3 +69,11 @@ def test_shares_of_nothing_are_not_a_number():
     assert np.isnan(overlap.specificity(some, ~empty))
     with pytest.raises(ValueError, match="shape"):
         overlap.sensitivity(np.zeros((2, 3), bool), np.zeros((1, 3), bool))
+
+
+def test_soft_dice_by_hand():
+    target = np.array([1, 1, 0, 0])
+    certain = np.array([1.0, 0.0, 1.0, 0.0])
+    assert overlap.soft_dice(certain, target, smooth=1e-9) == pytest.approx(overlap.dice(certain, target))
+    assert overlap.soft_dice(certain / 2, target) == (2 * 0.5 + 1) / (1 + 2 + 1)
+    assert overlap.soft_dice(np.full(4, 0.25), 0 * target) == 1 / 2
