@@ -86,7 +86,7 @@ PRESETS: dict[str, contract.Config] = {
     "demo": Config(
         fold=0,
         num_folds=3,
-        num_validation=5,
+        num_validation=4,
         voxel_mm=0.8,
         patch_size=16,
         num_duplicates=10,
@@ -99,7 +99,7 @@ PRESETS: dict[str, contract.Config] = {
         widths=(8, 16, 32),
         num_steps=400,
         learning_rate=3e-3,
-        phantom=Phantom(num_cases=36, depth=64, size=80),
+        phantom=Phantom(num_cases=30, depth=64, size=80),
     ),
 }
 PRESETS["tiny"] = replace(

@@ -55,7 +55,7 @@ def test_context_of_the_paper_holds_its_augmentation():
     assert depth == height == width == 168
 
 
-def write_case(folder, name, *, points, spacing=(0.6, 0.6, 0.9), value=None):
+def write_case(folder, name, *, points, spacing=(0.7, 0.7, 0.9), value=None):
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "points").mkdir(exist_ok=True)
     voxels = np.random.default_rng(0).normal(100, 5, (60, 60, 40)).astype(np.float32)
@@ -76,12 +76,11 @@ def test_real_volumes_come_on_cubes_with_their_spheres(tiny, tmp_path):
     made = data.make_data(small, seed=0, data_dir=tmp_path, cache_dir=tmp_path / "cache")
     arrays = made.evaluation.arrays["one"]
     assert arrays["image"].shape == tuple(
-        round(n * mm / tiny.voxel_mm) for n, mm in ((40, 0.9), (60, 0.6), (60, 0.6))
+        round(n * mm / tiny.voxel_mm) for n, mm in ((40, 0.9), (60, 0.7), (60, 0.7))
     )
-    # Column 20, row 25, slice 22.2 of the file, whose centre and that of the cubes are one.
-    centre = [
-        (voxel - (n - 1) / 2) * mm for voxel, n, mm in ((200 / 9, 40, 0.9), (25, 60, 0.6), (20, 60, 0.6))
-    ]
+    # Columns run left, rows back; the centre of the file's grid and that of the cubes are one.
+    places = ((20 / 0.9, 40, 0.9), (15 / 0.7, 60, 0.7), (12 / 0.7, 60, 0.7))
+    centre = [(voxel - (n - 1) / 2) * mm for voxel, n, mm in places]
     wanted = np.array(centre) / tiny.voxel_mm + (np.array(arrays["image"].shape) - 1) / 2
     np.testing.assert_allclose(arrays["spheres"], [[*wanted, 2 / tiny.voxel_mm]], atol=1e-4)
     assert made.evaluation.arrays["two"]["spheres"].shape == (0, 4)
