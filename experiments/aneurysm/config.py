@@ -82,24 +82,24 @@ class Config:
 
 PRESETS: dict[str, contract.Config] = {
     "paper": Config(),
-    # Patches of two thirds of the paper's side, at half its resolution; lengths and counts follow.
+    # Patches of half the paper's side at half its resolution; lengths and counts follow.
     "demo": Config(
         fold=0,
         num_folds=3,
         num_validation=4,
         voxel_mm=0.8,
-        patch_size=16,
+        patch_size=12,
         num_duplicates=10,
         few_duplicates=1,
         num_negatives=40,
         few_negatives=20,
-        min_distance_mm=40 / 3,
-        max_distortion_mm=8 / 3,
-        max_shift_mm=20 / 3,
+        min_distance_mm=10.0,
+        max_distortion_mm=2.0,
+        max_shift_mm=5.0,
         widths=(8, 16, 32),
-        num_steps=400,
+        num_steps=250,
         learning_rate=3e-3,
-        phantom=Phantom(num_cases=30, depth=64, size=80),
+        phantom=Phantom(num_cases=24, depth=64, size=80),
     ),
 }
 PRESETS["tiny"] = replace(
