@@ -98,7 +98,7 @@ PRESETS: dict[str, contract.Config] = {
         max_shift_mm=5.0,
         widths=(8, 16, 32),
         num_steps=250,
-        learning_rate=3e-3,
+        learning_rate=1e-2,
         phantom=Phantom(num_cases=24, depth=64, size=80),
     ),
 }
