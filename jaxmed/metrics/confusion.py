@@ -64,17 +64,3 @@ def cohen_kappa(counts: Confusion) -> float:
     tp, fp, fn, tn = counts
     below = (tp + fp) * (fp + tn) + (tp + fn) * (fn + tn)
     return 2 * (tp * tn - fp * fn) / below if below else 1.0
-
-
-def sensitivity(counts: Confusion) -> float:
-    """Share of the target's positives that are found; NaN where there is none."""
-    return _share(counts.true_positives, counts.false_negatives)
-
-
-def specificity(counts: Confusion) -> float:
-    """Share of the target's negatives that are left alone; NaN where there is none."""
-    return _share(counts.true_negatives, counts.false_positives)
-
-
-def _share(right: int, wrong: int) -> float:
-    return right / (right + wrong) if right + wrong else float("nan")
