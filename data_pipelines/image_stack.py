@@ -1,10 +1,11 @@
-"""Many small images of one size as one array, prepared once and kept in the cache."""
+"""Many small images as one array: read through the cache, resized, or filled up to one length."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
 
 from data_pipelines import cache
 from data_pipelines.progress import make_progress
@@ -38,3 +39,26 @@ def stack_images(
     progress = make_progress("preparing images")
     parts = cache.open_cache(directory, key, tuple(starts), build, progress=progress)
     return np.concatenate([parts[name]["image"] for name in starts])
+
+
+def resize(images: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Makes (count, height, width) (count, *shape, 1) float32, by linear interpolation if sizes differ."""
+    if images.shape[1:] == shape:
+        return np.ascontiguousarray(images[..., None], np.float32)
+    factors = (1, *(new / old for new, old in zip(shape, images.shape[1:], strict=True)))
+    resized = np.asarray(scipy.ndimage.zoom(images, factors, order=1, grid_mode=True, mode="nearest"))
+    return np.ascontiguousarray(resized[..., None], np.float32)
+
+
+def pad(images: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Stacks arrays of images of different lengths, filled up with zeros.
+
+    Returns:
+        (arrays, most images, height, width, 1), and weights (arrays, most images), 1 for what is there.
+    """
+    most = max(len(one) for one in images)
+    stacked = np.zeros((len(images), most, *images[0].shape[1:]), np.float32)
+    weight = np.zeros(stacked.shape[:2], np.float32)
+    for number, one in enumerate(images):
+        stacked[number, : len(one)], weight[number, : len(one)] = one, 1
+    return stacked, weight

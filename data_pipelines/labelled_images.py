@@ -1,7 +1,7 @@
-"""A set of images with one class each, small enough to lie in memory."""
+"""Images with one class each, in memory: sets, their parts by number or by class, and batches of them."""
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,26 +13,55 @@ class LabelledImages:
     """Images and their classes.
 
     Attributes:
-        images: (examples, height, width, channels) uint8.
+        images: (examples, height, width, channels) uint8, or float32 in [0, 1].
         labels: (examples,) int32 classes, from 0.
-        classes: their names.
+        classes: their names; empty where there are none.
         parts: (examples,) int8: 0 for training, 1 for validation, 2 for test, where the set is published with
             a split; None elsewhere.
     """
 
     images: np.ndarray
     labels: np.ndarray
-    classes: tuple[str, ...]
+    classes: tuple[str, ...] = ()
     parts: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count = len(self.images)
-        if self.images.ndim != 4 or self.images.dtype != np.uint8 or not count:
-            raise ValueError(f"images: {self.images.dtype} {self.images.shape}; wanted uint8 of rank 4")
-        if self.labels.shape != (count,) or self.labels.min() < 0 or self.labels.max() >= len(self.classes):
+        if self.images.ndim != 4 or self.images.dtype not in (np.uint8, np.float32) or not count:
             raise ValueError(
-                f"labels: shape {self.labels.shape}; wanted {count}, 0 to {len(self.classes) - 1}"
+                f"images: {self.images.dtype} {self.images.shape}; wanted uint8 or float32 of rank 4"
             )
+        last = len(self.classes) - 1 if self.classes else self.labels.max(initial=0)
+        if self.labels.shape != (count,) or self.labels.min() < 0 or self.labels.max() > last:
+            raise ValueError(f"labels: shape {self.labels.shape}; wanted {count}, 0 to {last}")
+
+    def take(self, chosen: np.ndarray) -> "LabelledImages":
+        """Those with these numbers, or where a mask is true."""
+        parts = None if self.parts is None else self.parts[chosen]
+        return replace(self, images=self.images[chosen], labels=self.labels[chosen], parts=parts)
+
+    def join(self, other: "LabelledImages") -> "LabelledImages":
+        """Both in one, of the classes of the first and without a published split."""
+        images = np.concatenate([self.images, other.images])
+        return LabelledImages(images, np.concatenate([self.labels, other.labels]), self.classes)
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A set dealt out: what is trained on, chosen by and reported."""
+
+    train: LabelledImages
+    validation: LabelledImages
+    test: LabelledImages
+
+    def train_by_class(self) -> list[np.ndarray]:
+        """The training images of each class."""
+        return [self.train.images[self.train.labels == label] for label in range(self.num_classes)]
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are."""
+        return int(self.train.labels.max()) + 1
 
 
 def split_randomly(count: int, shares: Sequence[float], seed: int) -> list[np.ndarray]:
@@ -75,6 +104,51 @@ def thin_out(labels: np.ndarray, ratio: float, seed: int) -> np.ndarray:
         count = max(1, round(len(members) * ratio ** (label / last)))
         kept.append(generator.permutation(members)[:count])
     return np.sort(np.concatenate(kept))
+
+
+def select(
+    rng: np.random.Generator,
+    pool: LabelledImages,
+    weights: Sequence[float],
+    count: int,
+    *,
+    train_share: float,
+) -> ImageSet:
+    """Draws about `count` images by class weight, splits each class, and tests on the rest of the pool.
+
+    Each class gives five images at least and leaves one at least for the test.
+
+    Args:
+        rng: draws.
+        pool: all images.
+        weights: of the classes, in any unit.
+        count: images for training and validation together.
+        train_share: share of them for training.
+
+    Raises:
+        ValueError: if a class has fewer than six images.
+    """
+    parts: tuple[list, list, list] = ([], [], [])
+    for label, weight in enumerate(weights):
+        share = weight / sum(weights)
+        found = rng.permutation(np.flatnonzero(pool.labels == label))
+        if len(found) < 6:
+            raise ValueError(f"class {label} has {len(found)} images; wanted 6 or more")
+        number = min(max(round(count * share), 5), len(found) - 1)
+        for part, chosen in zip(parts, np.split(found, [round(train_share * number), number]), strict=True):
+            part.append(chosen)
+    return ImageSet(*(pool.take(np.concatenate(part)) for part in parts))
+
+
+def split(rng: np.random.Generator, pool: LabelledImages, shares: tuple[float, float]) -> ImageSet:
+    """Splits each class by shares for training and validation; the rest is for the test."""
+    parts: tuple[list, list, list] = ([], [], [])
+    for label in np.unique(pool.labels):
+        found = rng.permutation(np.flatnonzero(pool.labels == label))
+        cuts = [round(share * len(found)) for share in np.cumsum(shares)]
+        for part, chosen in zip(parts, np.split(found, cuts), strict=True):
+            part.append(chosen)
+    return ImageSet(*(pool.take(np.concatenate(part)) for part in parts))
 
 
 def make_batches(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from data_pipelines.example_stream import Load
-from data_pipelines.image_sets import ImagePart
+from data_pipelines.labelled_images import LabelledImages
 
 
 def whole_batches(images: Sequence[np.ndarray], batch_size: int) -> Load:
@@ -31,7 +31,7 @@ def whole_batches(images: Sequence[np.ndarray], batch_size: int) -> Load:
     return load
 
 
-def random_batches(parts: Sequence[ImagePart]) -> Load:
+def random_batches(parts: Sequence[LabelledImages]) -> Load:
     """Every model gets images of its own training set, drawn with replacement.
 
     Args:

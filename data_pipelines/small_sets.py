@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data_pipelines.image_sets import ImagePart, ImageSet, resize, select, split
+from data_pipelines.image_stack import resize
+from data_pipelines.labelled_images import ImageSet, LabelledImages, select, split
 from data_pipelines.phantoms import brain_slice
 
 CHARACTER_SETS = ("balanced", "unbalanced", "varied")
@@ -37,7 +38,7 @@ def character_sets(num_raw: int, shape: tuple[int, int], data_dir: Path | None) 
     if data_dir is None:
         digits = sklearn_digits(shape)
         coins = rng.integers(2, size=(len(digits.labels), 1, 1, 1)).astype(bool)
-        mirrored = ImagePart(np.where(coins, digits.images[:, :, ::-1], digits.images), digits.labels)
+        mirrored = LabelledImages(np.where(coins, digits.images[:, :, ::-1], digits.images), digits.labels)
         pools = dict(zip(CHARACTER_SETS, (digits, digits, mirrored), strict=True))
     else:
         from data_pipelines.readers.mnist import read_letters, read_mnist
@@ -54,12 +55,12 @@ def character_sets(num_raw: int, shape: tuple[int, int], data_dir: Path | None) 
     return sets
 
 
-def sklearn_digits(shape: tuple[int, int]) -> ImagePart:
+def sklearn_digits(shape: tuple[int, int]) -> LabelledImages:
     """The 1797 handwritten digits of scikit-learn, real ones of 8 x 8 pixels, resized to `shape`."""
     from sklearn.datasets import load_digits  # only the built-in characters need it
 
     images, labels = load_digits(return_X_y=True)
-    return ImagePart(resize(images.reshape(-1, 8, 8) / 16, shape), labels.astype(np.int32))
+    return LabelledImages(resize(images.reshape(-1, 8, 8) / 16, shape), labels.astype(np.int32))
 
 
 def brain_sets(shape: tuple[int, int], data_dir: Path | None) -> Mapping[str, ImageSet]:
@@ -82,5 +83,5 @@ def brain_sets(shape: tuple[int, int], data_dir: Path | None) -> Mapping[str, Im
 
         cases = [(oasis.read_slice(one), one.has_dementia) for one in oasis.find_subjects(data_dir)]
     images = np.concatenate([resize(image[None], shape) for image, _ in cases])
-    pool = ImagePart(images, np.array([ill for _, ill in cases], np.int32))
+    pool = LabelledImages(images, np.array([ill for _, ill in cases], np.int32))
     return {"brains": split(np.random.default_rng(_SEED), pool, (0.7, 0.1))}

@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from data_pipelines import pipeline, side_by_side, small_sets
-from data_pipelines.image_sets import ImageSet
 from data_pipelines.index_plan import IndexPlan
+from data_pipelines.labelled_images import ImageSet
 from experiments.contract import PHANTOM, Data
 from experiments.rhvae.config import Config
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import optax
 
-from data_pipelines.image_sets import ImagePart, ImageSet
+from data_pipelines.labelled_images import ImageSet, LabelledImages
 from experiments.rhvae.config import Config, generator_config
 from jaxmed.algorithms.replicas import replicate
 from jaxmed.algorithms.variational import Flow, variational
@@ -50,7 +50,7 @@ def plane_config(config: Config) -> Config:
     return replace(shared, generator=sizes)
 
 
-def plane_images(sets: Mapping[str, ImageSet]) -> ImagePart:
+def plane_images(sets: Mapping[str, ImageSet]) -> LabelledImages:
     """What it is trained on: the raw images of the first two classes of the first set."""
     train = next(iter(sets.values())).train
     return train.take(train.labels < 2)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from data_pipelines import side_by_side
-from data_pipelines.image_sets import ImagePart
+from data_pipelines.labelled_images import LabelledImages
 from experiments.contract import Data, Stages
 from experiments.rhvae import classifiers, data, generative, sampling
 from experiments.rhvae.config import Config, generator_config
@@ -38,7 +38,7 @@ def run(config: Config, run_data: Data, stages: Stages) -> StudyState:
     """Trains the generative models, draws from them, and trains the classifiers."""
     study: data.Study = run_data.evaluation
     generators, acceptance, plane = {}, 1.0, {}
-    made: Mapping[str, ImagePart] = {}
+    made: Mapping[str, LabelledImages] = {}
     if config.method in data.GENERATIVE:
         shared = generator_config(config)
         generators = _train_generators("generators", shared, study, stages, study.class_images)
@@ -74,7 +74,7 @@ def _train_generators(name: str, config: Config, study: data.Study, stages: Stag
 
 
 def _train_classifiers(
-    config: Config, study: data.Study, stages: Stages, made: Mapping[str, ImagePart]
+    config: Config, study: data.Study, stages: Stages, made: Mapping[str, LabelledImages]
 ) -> dict[str, Any]:
     """Trains every kind of classifier on the raw data with what was made of them, and on that alone."""
     parts = []

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipelines.image_sets import ImagePart, pad
+from data_pipelines.image_stack import pad
+from data_pipelines.labelled_images import LabelledImages
 from experiments.rhvae.config import Config
 from experiments.rhvae.data import Study
 from experiments.rhvae.generative import make_flow, make_model
@@ -40,23 +41,23 @@ def draw_latents(config: Config, params: Any, study: Study, key: Any) -> dict[st
     return {"z": np.asarray(chains.z), "acceptance": np.asarray(chains.acceptance.mean(axis=1))}
 
 
-def synthetic_parts(config: Config, params: Any, z: np.ndarray, study: Study) -> dict[str, ImagePart]:
+def synthetic_parts(config: Config, params: Any, z: np.ndarray, study: Study) -> dict[str, LabelledImages]:
     """The first `num_samples` images of every class, by set."""
     images = manifold_sampling.decode(make_model(config), params, z[:, : config.num_samples])
     parts, first = {}, 0
     for name, one in study.sets.items():
         own = images[first : first + one.num_classes]
         labels = np.repeat(np.arange(one.num_classes, dtype=np.int32), own.shape[1])
-        parts[name] = ImagePart(np.concatenate(list(own)), labels)
+        parts[name] = LabelledImages(np.concatenate(list(own)), labels)
         first += one.num_classes
     return parts
 
 
-def augmented_parts(config: Config, study: Study, key: Any) -> dict[str, ImagePart]:
+def augmented_parts(config: Config, study: Study, key: Any) -> dict[str, LabelledImages]:
     """Copies of every raw image, factor - 1: by classical means (the paper gives no strengths)."""
     parts, copies = {}, config.factor - 1
     for number, (name, one) in enumerate(study.sets.items()):
         own = jax.random.fold_in(key, number)
         images = augment_copies(own, jnp.asarray(one.train.images), copies)
-        parts[name] = ImagePart(np.asarray(images), np.tile(one.train.labels, copies))
+        parts[name] = LabelledImages(np.asarray(images), np.tile(one.train.labels, copies))
     return parts

@@ -1,13 +1,13 @@
 import numpy as np
 
 from data_pipelines import side_by_side
-from data_pipelines.image_sets import ImagePart
+from data_pipelines.labelled_images import LabelledImages
 
 
 def make(count, first):
     numbers = np.arange(first, first + count, dtype=np.float32)
     images = np.broadcast_to(numbers[:, None, None, None], (count, 2, 2, 1))
-    return ImagePart(images, np.full(count, first, np.int32))
+    return LabelledImages(images, np.full(count, first, np.int32))
 
 
 def test_whole_batches_hold_every_image_of_small_models_once():
