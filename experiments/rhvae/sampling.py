@@ -18,8 +18,7 @@ from jaxmed.augment.copies import augment_copies
 def draw_latents(config: Config, params: Any, study: Study, key: Any) -> dict[str, np.ndarray]:
     """Draws `max_samples` latents from the prior or the manifold of every model.
 
-    Returns:
-        `z` (models, samples, latents) and `acceptance`, the share of proposals taken, 1 for the prior.
+    Gives `z` (models, samples, latents) and `acceptance`, the share of proposals taken, 1 for the prior.
     """
     images, weight = pad(study.class_images)
     sampler, flow = config.sampler, make_flow(config)

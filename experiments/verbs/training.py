@@ -142,7 +142,10 @@ def start_anew(
 
     def start() -> Any:
         zeros = jax.tree.map(lambda shape: np.zeros(shape.shape, shape.dtype), dict(examples))
-        return jax.jit(init, out_shardings=meshes.replicated(mesh))(bits, zeros)
+        # On CPUs LLVM takes seconds for each parameter to optimise draws that are made once.
+        unoptimised = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+        start_program = jax.jit(init, out_shardings=meshes.replicated(mesh), compiler_options=unoptimised)
+        return start_program(bits, zeros)
 
     return start, jax.eval_shape(init, bits, dict(examples))
 
