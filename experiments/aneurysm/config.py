@@ -97,7 +97,7 @@ PRESETS: dict[str, contract.Config] = {
         max_distortion_mm=2.0,
         max_shift_mm=5.0,
         widths=(8, 16, 32),
-        num_steps=250,
+        num_steps=1500,
         learning_rate=1e-2,
         phantom=Phantom(num_cases=24, depth=64, size=80),
     ),
