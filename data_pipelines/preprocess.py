@@ -1,5 +1,6 @@
 """Resampling and padding of volumes within their slices, and the way back to the file's grid."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ def resample_in_plane(example: Example, spacing_mm: float) -> Example:
     return resample(example, (None, spacing_mm, spacing_mm))
 
 
-def resample(example: Example, spacing_mm: tuple[float | None, float | None, float | None]) -> Example:
+def resample(example: Example, spacing_mm: Sequence[float | None]) -> Example:
     """Resamples a volume to another spacing.
 
     Along each axis the new grid has round(size · old spacing / new spacing) voxels and shares its centre with

@@ -111,7 +111,7 @@ def draw_aneurysms(
         As many, or fewer where there is no place in 400 tries.
     """
     large = np.flatnonzero(arteries.radius_mm >= 0.8)
-    forks = np.array([piece for piece in large if _num_followers(arteries, piece) > 1])
+    forks = np.array([piece for piece in large if _num_followers(arteries, int(piece)) > 1])
     neck, dome, width = np.zeros((0, 3)), np.zeros((0, 3)), rng.uniform(0.8, 1.15, count)
     diameters, half = draw_diameters(rng, count), np.array(half_mm)
     for _ in range(400):

@@ -10,6 +10,7 @@ The second is that of the ADAM challenge, whose masks become spheres of equal ce
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -73,7 +74,8 @@ class AneurysmCase:
 
 def _spheres_of(example: Example) -> np.ndarray:
     """A sphere of equal centre and volume for each 26-connected component of label 1."""
-    parts, count = ndimage.label(example.label == _UNTREATED, np.ones((3, 3, 3)))
+    labelled: Any = ndimage.label(example.label == _UNTREATED, np.ones((3, 3, 3)))
+    parts, count = labelled
     numbers = np.arange(1, count + 1)
     centres = np.array(ndimage.center_of_mass(parts > 0, parts, numbers)).reshape(-1, 3)
     volume = np.bincount(parts.ravel(), minlength=count + 1)[1:] * np.prod(example.spacing_mm)

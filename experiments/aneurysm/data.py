@@ -96,7 +96,10 @@ def make_data(
 
     def load(index: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
         amount = distortion if centres[index].is_positive else 0.0
-        return {**sphere_patches.cut(arrays, centres[index], size), "distortion": np.float32(amount)}
+        return {
+            **sphere_patches.cut(arrays, centres[index], size),
+            "distortion": np.array(amount, np.float32),
+        }
 
     plan = IndexPlan(len(centres), config.batch_size, seed)
     options = {"process_index": process_index, "process_count": process_count}

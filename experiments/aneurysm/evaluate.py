@@ -116,7 +116,7 @@ def _voxel_scores(config: Config, patches: list) -> dict[str, dict[str, float]]:
     total = confusion.Confusion(*map(sum, zip(*counts, strict=True)))
     starts = range(0, len(patches), config.batch_size)
     batches = (map(np.stack, zip(*patches[i : i + config.batch_size], strict=True)) for i in starts)
-    soft = float(np.mean([overlap.soft_dice(*batch) for batch in batches]))
+    soft = float(np.mean([overlap.soft_dice(probability, label) for probability, label in batches]))
     values = {"dice": confusion.dice(total), "kappa": confusion.cohen_kappa(total), "soft dice": soft}
     return {name: {"all": value} for name, value in values.items()}
 

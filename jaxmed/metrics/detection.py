@@ -1,6 +1,6 @@
 """Lesions found as connected components, and FROC curves, on the host in numpy."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -38,7 +38,8 @@ class Froc(NamedTuple):
 
 def label_components(mask: Bool[np.ndarray, "depth height width"]) -> Int[np.ndarray, "depth height width"]:
     """Numbers the 26-connected components of a mask from 1; 0 is background."""
-    return ndimage.label(mask, _TOUCHING)[0]
+    labelled: Any = ndimage.label(mask, _TOUCHING)
+    return labelled[0]
 
 
 def detect(
