@@ -4,6 +4,7 @@ import bisect
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -124,7 +125,9 @@ def shrink_boxes(probabilities: np.ndarray, grid: BoxPatches) -> np.ndarray:
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
     """The largest 8-connected component of a 2-D mask; the mask itself if it is empty."""
-    labels, count = ndimage.label(mask, _CORNERS_TOO)
+    # SciPy's stubs know only the number of components.
+    found: Any = ndimage.label(mask, _CORNERS_TOO)
+    labels, count = found
     if not count:
         return mask
     return labels == 1 + np.bincount(labels.ravel())[1:].argmax()

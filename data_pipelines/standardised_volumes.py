@@ -59,10 +59,10 @@ def phantom(
     folder = Path(electron_micrograph.__file__).parent
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py"))))
     key = {"dataset": dataset, "code": digest.hexdigest()[:10], "sizes": [shape, test_shape, spacing]}
-    names = [
+    rest, test = (
         tuple(f"{kind}-{k:02d}" for k in range(n)) for kind, n in (("rest", num_rest), ("test", num_test))
-    ]
-    return VolumeSet(key, *names, build)
+    )
+    return VolumeSet(key, rest, test, build)
 
 
 def standardise(image: np.ndarray) -> np.ndarray:

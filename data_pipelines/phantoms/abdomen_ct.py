@@ -64,7 +64,8 @@ class Organ:
 
     def distance(self, position: Position) -> np.ndarray:
         """First-order signed distance in mm."""
-        return shapes.ellipsoid(*(p - c for p, c in zip(position, self.centre, strict=True)), self.half)
+        x, y, z = (p - c for p, c in zip(position, self.centre, strict=True))
+        return shapes.ellipsoid(x, y, z, self.half)
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,7 @@ def _draw_tumours(generator: np.random.Generator, liver: Liver) -> tuple[Organ, 
         radius, fall = generator.uniform(6, 16), generator.uniform(25, 50)
         if len(inside):
             centre = (float(inside[0][0]), float(inside[0][1]), float(inside[0][2]))
-            found.append(Organ(centre, (radius,) * 3, liver.hu - fall))
+            found.append(Organ(centre, (radius, radius, radius), liver.hu - fall))
     return tuple(found)
 
 

@@ -30,7 +30,7 @@ def predict(config: Config, state, input: Path, output: Path) -> None:
     from data_pipelines.readers.scan import read_scan
 
     example = read_scan(input)
-    cubes = preprocess.resample(example, (config.voxel_mm,) * 3)
+    cubes = preprocess.resample(example, (config.voxel_mm, config.voxel_mm, config.voxel_mm))
     lowest, highest = float(cubes.image.min()), float(cubes.image.max())
     if lowest == highest:
         raise ReadError(input, f"{lowest:g} in every voxel", "an angiogram")

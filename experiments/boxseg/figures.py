@@ -31,7 +31,7 @@ def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
     titles = [f"({letter}) {label}" for letter, label in zip("abcd", ("ground truth", *chosen), strict=True)]
     found = [np.zeros_like(truth), *(mask[position] for mask in segmented.values())]
     segmentations = pictures.draw_contours(
-        dict.fromkeys(titles, arrays["image"][position]),
+        dict.fromkeys(titles, np.asarray(arrays["image"][position])),
         {"ground truth": [truth] * len(titles), "segmentation": found},
         WINDOW_HU,
     )
@@ -44,7 +44,7 @@ def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
 
 def draw_correction(config: Config, state, arrays: Mapping[str, np.ndarray], position: int) -> Figure:
     """One slice with its tight box, the 3-D box, the patches that are foreground, and the corrected box."""
-    image, truth = arrays["image"][position], arrays["label"][position] > 0
+    image, truth = np.asarray(arrays["image"][position]), arrays["label"][position] > 0
     classify = make_patch_classifier(config, state.classifier, state.intensity)
     boxes, patches, probabilities = correct_boxes(arrays, config.patch_size, classify)
     chosen = probabilities[position - patches.box[0]] > 0.5

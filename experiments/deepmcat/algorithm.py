@@ -142,7 +142,8 @@ def cluster_features(
     none = affine.draw_affine(key_draw, len(images))
     draw = draw_augmentation(config, key_draw, len(images)) if is_augmented else none
     examples = {"image": images, "linear": np.asarray(draw.linear), "shift": np.asarray(draw.shift)}
-    features = _make_features(make_model(config), config.batch_size)
+    model: Any = make_model(config)
+    features = _make_features(model, config.batch_size)
     return cluster_points(config, features(variables, examples), variables, key_start)
 
 

@@ -41,7 +41,8 @@ def evaluate(config: Config, state: CellState, data: Data) -> Scores:
     scores: dict[str, dict[str, float]] = {}
     for repeat, annotated in enumerate(study.annotated):
         name, predict = f"repeat {repeat}", make_predictor(config, state, repeat)
-        masks = {test: predict(study.volumes[test].image, study.volumes[test].spacing) for test in study.test}
+        volumes = {test: study.volumes[test] for test in study.test}
+        masks = {test: predict(one.image, one.spacing.tolist()) for test, one in volumes.items()}
         for metric, measure in METRICS.items():
             values = {test: measure(mask, study.volumes[test].label) for test, mask in masks.items()}
             scores.setdefault(metric, {})[name] = float(np.mean(list(values.values())))

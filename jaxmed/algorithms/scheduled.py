@@ -19,7 +19,7 @@ def scheduled(
     *,
     prepare: Callable[[Batch], tuple[jax.Array, jax.Array]],
     loss: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
-    schedule: optax.Schedule,
+    schedule: Callable[[jax.Array], jax.Array],
 ) -> Algorithm:
     """Makes the algorithm that minimises the mean over the batch of a loss with one scheduled number.
 

@@ -58,7 +58,8 @@ def fit_log_plane(cells: Cells) -> LogPlane | None:
         tests = {name: regression.f_test(design, response, tested) for name, tested in TESTED.items()}
     except ValueError:
         return None
-    return LogPlane(*map(float, found), tests)
+    alpha_a, alpha_t, beta = map(float, found)
+    return LogPlane(alpha_a, alpha_t, beta, tests)
 
 
 def to_markdown(planes: Mapping[str, LogPlane | None]) -> str:

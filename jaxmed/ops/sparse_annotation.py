@@ -116,7 +116,8 @@ def _cut(image, known, spacing, rotations, centres, *, size: int) -> tuple[jax.A
     flat = jnp.arange(image.size, dtype=jnp.int32).reshape(image.shape)
 
     def one(plane: tuple) -> tuple[jax.Array, jax.Array, jax.Array]:
-        points = oblique.plane_points(*plane, (size, size), spacing.min())
+        rotation, centre = plane
+        points = oblique.plane_points(rotation, centre, (size, size), spacing.min())
         voxels = oblique.to_voxels(points, image.shape, spacing)
         return (
             oblique.sample_linear(image, voxels),
