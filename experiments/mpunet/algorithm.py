@@ -19,18 +19,11 @@ from jaxmed.train.fit import Algorithm
 
 def make_model(config: Config) -> UNet:
     """The 2-D U-Net (31,044,289 trainable parameters in the paper's size), or Çiçek's 3-D one."""
+    unet = functools.partial(UNet, norm="batch", use_bias=config.use_bias)
     if config.is_planar:
-        return UNet(
-            widths=config.widths,
-            norm="batch",
-            upsampling="nearest_conv",
-            normalize_up=True,
-            use_bias=config.use_bias,
-            up_bias=config.use_bias,
-        )
-    return UNet(
-        widths=config.widths_3d, norm="batch", halved_first=True, use_bias=config.use_bias, up_bias=False
-    )
+        planar = functools.partial(unet, upsampling="nearest_conv", normalize_up=True)
+        return planar(widths=config.widths, up_bias=config.use_bias)
+    return unet(widths=config.widths_3d, halved_first=True, up_bias=False)
 
 
 def make_algorithm(config: Config, data: Data | None) -> Algorithm:

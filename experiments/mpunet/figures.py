@@ -68,8 +68,8 @@ def _grid(rows: Sequence[FinishedRow], shape: tuple[int, int]) -> tuple[dict, di
     panels = {}
     for (title, reduce), fit in zip((("mean", np.mean), ("std", _std)), fits.values(), strict=True):
         for metric in (ANNOTATED, "dice"):
-            values = [float(reduce(_values(row, metric))) for row in rows]
-            panels[f"{title} of {metric}"] = np.array(values).reshape(shape)
+            values = np.array([float(reduce(_values(row, metric))) for row in rows])
+            panels[f"{title} of {metric}"] = values.reshape(shape)
         fitted = [fit.at(*cell) if fit else np.nan for cell in cells]
         panels[f"plane fitted to {title} of dice"] = np.array(fitted, np.float64).reshape(shape)
     return panels, fits
