@@ -9,6 +9,7 @@ import numpy as np
 
 from data_pipelines import cache, image_stack
 from data_pipelines.phantoms import cardiac_views
+from data_pipelines.phantoms.digest import phantom_code
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ def cardiac_phantom(num_images: int, size: int, *, balanced: bool, seed: int) ->
     listed = cardiac_views.list_images(num_images, balanced=balanced)
     grid = {"num_images": num_images, "balanced": balanced, "size": size, "seed": seed}
     return ImageSource(
-        {"source": "phantom", "code": cardiac_views.source_digest(), **grid},
+        {"source": "phantom", "code": phantom_code(), **grid},
         tuple(f"{cardiac_views.KINDS[label]} {number}" for label, number in listed),
         np.array([label for label, _ in listed]),
         lambda number: cardiac_views.draw_image(seed, *listed[number], size),

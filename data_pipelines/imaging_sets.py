@@ -1,6 +1,5 @@
 """Public segmentation sets by name: what they show, phantoms in their place, and how cases are prepared."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from data_pipelines import cache, preprocess
 from data_pipelines.example import Example
 from data_pipelines.phantoms import brain_volumes, cardiac_volumes
+from data_pipelines.phantoms.digest import phantom_code
 from data_pipelines.progress import make_progress
 from data_pipelines.readers.errors import ReadError
 
@@ -137,10 +137,7 @@ def phantom_source(name: SetName, count: int, shape: Shape) -> Source:
         image, label = draw_case(name, int(case.rsplit("-", 1)[1]), shape)
         return {"image": standardise(image), "label": label}
 
-    # Volumes of an older phantom are not those of this one.
-    files = [*sorted(Path(brain_volumes.__file__).parent.glob("*.py")), Path(__file__)]
-    code = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]
-    key = {"source": "phantom", "code": code, "set": name, "shape": list(shape)}
+    key = {"source": "phantom", "code": phantom_code(__file__), "set": name, "shape": list(shape)}
     return Source(key, tuple(f"{name}-{number:03d}" for number in range(count)), build)
 
 

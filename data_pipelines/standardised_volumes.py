@@ -1,6 +1,5 @@
 """Volumes of one structure, standardised, that are prepared one by one: phantoms, or real data."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 
 from data_pipelines import cache
 from data_pipelines.phantoms import electron_micrograph, left_atrium
+from data_pipelines.phantoms.digest import phantom_code
 
 _SPLIT_SEED = 20
 _TEST_SEED = 10_000
@@ -56,9 +56,7 @@ def phantom(
             return prepare(image, label, (1.0, 1.0, 1.0))
         return prepare(*left_atrium.draw_volume(seed + int(number), size, spacing), spacing)
 
-    folder = Path(electron_micrograph.__file__).parent
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(folder.glob("*.py"))))
-    key = {"dataset": dataset, "code": digest.hexdigest()[:10], "sizes": [shape, test_shape, spacing]}
+    key = {"dataset": dataset, "code": phantom_code(), "sizes": [shape, test_shape, spacing]}
     rest, test = (
         tuple(f"{kind}-{k:02d}" for k in range(n)) for kind, n in (("rest", num_rest), ("test", num_test))
     )

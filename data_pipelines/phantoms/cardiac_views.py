@@ -5,14 +5,12 @@ The kinds are cine (short axis; 2-, 3- and 4-chamber long axis; outflow tract; t
 localisers (transverse and coronal).
 """
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy import ndimage
 
-from data_pipelines.phantoms import cardiac_anatomy, cardiac_contrast, shapes
+from data_pipelines.phantoms import cardiac_anatomy, cardiac_contrast
 from data_pipelines.phantoms.cardiac_anatomy import Heart
 
 KINDS = (
@@ -96,13 +94,6 @@ def list_images(num_images: int, *, balanced: bool) -> list[tuple[int, int]]:
     """The label and the number of every image of a set with the counts of `class_counts`, by label."""
     counts = class_counts(num_images, balanced=balanced)
     return [(label, number) for label, count in counts.items() for number in range(count)]
-
-
-def source_digest() -> str:
-    """A digest of the phantom's code: images of an older one are not those of this one."""
-    modules = (cardiac_anatomy, cardiac_contrast, shapes)
-    files = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:10]
 
 
 def draw_image(seed: int, label: int, number: int, size: int) -> np.ndarray:

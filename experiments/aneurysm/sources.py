@@ -1,7 +1,5 @@
 """Angiograms that are prepared one by one: phantoms, or files."""
 
-import functools
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ import numpy as np
 
 from data_pipelines import cache, patch_centres, sphere_patches
 from data_pipelines.phantoms import tof_mra
+from data_pipelines.phantoms.digest import phantom_code, source_digest
 from data_pipelines.readers.errors import ReadError
 from experiments.aneurysm.config import Config
 from experiments.contract import PHANTOM
@@ -42,8 +41,9 @@ def phantom(config: Config) -> Source:
         return sphere_patches.prepare(name, drawn.image, drawn.spheres(config.voxel_mm), **settings)
 
     names = tuple(f"case-{number:03d}" for number in range(sizes.num_cases))
-    code = _digest(*Path(tof_mra.__file__).parent.glob("*.py"))
-    return Source({"source": PHANTOM, "phantom": code, "shape": shape, **_key(config)}, names, build)
+    return Source(
+        {"source": PHANTOM, "phantom": phantom_code(), "shape": shape, **_key(config)}, names, build
+    )
 
 
 def files(config: Config, data_dir: Path) -> Source:
@@ -77,11 +77,5 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def _key(config: Config) -> dict[str, Any]:
-    modules = (sphere_patches, patch_centres)
-    return {**_settings(config), "code": _digest(*(Path(str(module.__file__)) for module in modules))}
-
-
-@functools.cache
-def _digest(*paths: Path) -> str:
-    """Of source files, so that what older ones made is not taken for theirs."""
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(paths))).hexdigest()[:10]
+    code = source_digest(*(str(module.__file__) for module in (sphere_patches, patch_centres)))
+    return {**_settings(config), "code": code}

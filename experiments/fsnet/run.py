@@ -1,5 +1,6 @@
 """The stages of a run: pre-training where the method has it, then training."""
 
+import jax
 import jax.numpy as jnp
 
 from experiments.contract import Data, Stages
@@ -32,6 +33,6 @@ def _pretrain(config: Config, data: Data, stages: Stages) -> SupervisedState:
         example_batch=example_batch(config, others),
     )
     zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in example_batch(config).items()}
-    fresh = make_algorithm(config, data).init(stages.key("head"), zeros)
+    fresh = jax.jit(make_algorithm(config, data).init)(stages.key("head"), zeros)
     params = net.transfer(trained.net.params, fresh.net.params, but="head")
     return fresh.replace(net=fresh.net.replace(params=params))
