@@ -1,6 +1,6 @@
 """Where many single images come from: the kinds of a phantom, or any folder; prepared once, into a cache."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data_pipelines import cache, image_stack
-from data_pipelines.phantoms import cardiac_views
+from data_pipelines.phantoms import cardiac_views, lung_tumour
 from data_pipelines.phantoms.digest import phantom_code
 
 
@@ -45,8 +45,39 @@ def cardiac_phantom(num_images: int, size: int, *, balanced: bool, seed: int) ->
     )
 
 
-def image_folder(folder: Path, size: int) -> ImageSource:
+def lung_tumours(num_patients: Sequence[int], num_slices: int, size: int, *, seed: int) -> ImageSource:
+    """Slices of the lung tumour phantom, named "<class>/<patient>_<slice>".
+
+    Args:
+        num_patients: of each class.
+        num_slices: of each patient.
+        size: height and width in pixels.
+        seed: of the set.
+    """
+    listed = [
+        (label, number, position)
+        for label, count in enumerate(num_patients)
+        for number in range(count)
+        for position in range(num_slices)
+    ]
+    grid = {"num_patients": list(num_patients), "num_slices": num_slices, "size": size, "seed": seed}
+    return ImageSource(
+        {"source": "lung tumours", "code": phantom_code(), **grid},
+        tuple(
+            f"{lung_tumour.CLASSES[label]}/{number:03d}_{position:02d}" for label, number, position in listed
+        ),
+        np.array([label for label, _, _ in listed]),
+        lambda index: lung_tumour.draw_slice(seed, *listed[index], num_slices=num_slices, size=size),
+    )
+
+
+def image_folder(folder: Path, size: int, *, window: tuple[float, float] | None = None) -> ImageSource:
     """The images of a folder, brought to one size; sub-folders are labels.
+
+    Args:
+        folder: with images or sub-folders of them.
+        size: height and width in pixels.
+        window: values that become 0 and 255; None takes quantiles of each image.
 
     Raises:
         ReadError: as `readers.image_folder.find_images` does.
@@ -55,13 +86,11 @@ def image_folder(folder: Path, size: int) -> ImageSource:
 
     found = reader.find_images(folder)
     labels = [image.label for image in found]
+    key = {"source": str(folder.resolve()), "files": cache.fingerprint({image.path for image in found})}
+    key |= {"size": size} if window is None else {"size": size, "window": list(window)}
     return ImageSource(
-        {
-            "source": str(folder.resolve()),
-            "files": cache.fingerprint({image.path for image in found}),
-            "size": size,
-        },
+        key,
         tuple(image.name for image in found),
         None if None in labels else np.unique(np.array(labels), return_inverse=True)[1],
-        lambda number: reader.to_square(found[number].read(), size),
+        lambda number: reader.to_square(found[number].read(), size, window=window),
     )

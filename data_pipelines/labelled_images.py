@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from data_pipelines.example_stream import Load
 from data_pipelines.index_plan import IndexPlan
 
 
@@ -62,6 +63,21 @@ class ImageSet:
     def num_classes(self) -> int:
         """How many classes there are."""
         return int(self.train.labels.max()) + 1
+
+
+def label_by_set(*sets: np.ndarray) -> LabelledImages:
+    """Several arrays of images in one, labelled by the number of the array that they are from."""
+    counts = [len(images) for images in sets]
+    return LabelledImages(np.concatenate(sets), np.repeat(np.arange(len(sets), dtype=np.int32), counts))
+
+
+def make_loader(images: LabelledImages) -> Load:
+    """A loader of `image` (height, width, channels) and `label` ()."""
+
+    def load(index: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        return {"image": images.images[index], "label": images.labels[index]}
+
+    return load
 
 
 def split_randomly(count: int, shares: Sequence[float], seed: int) -> list[np.ndarray]:

@@ -108,7 +108,7 @@ def _slices_of_arrays(path: Path, name: str, label: str | None) -> list[FolderIm
     return found
 
 
-def to_square(image: np.ndarray, size: int) -> np.ndarray:
+def to_square(image: np.ndarray, size: int, *, window: tuple[float, float] | None = None) -> np.ndarray:
     """Brings an image to a square of 8 bits, as for a picture export.
 
     The image is padded to a square with its least value, resized linearly (smoothed before it is made
@@ -117,6 +117,7 @@ def to_square(image: np.ndarray, size: int) -> np.ndarray:
     Args:
         image: (height, width), finite.
         size: wanted height and width.
+        window: values that become 0 and 255 instead of those quantiles, the first one the smaller.
 
     Returns:
         (size, size) uint8; a constant image becomes 0.
@@ -131,7 +132,7 @@ def to_square(image: np.ndarray, size: int) -> np.ndarray:
     resized = ndimage.affine_transform(
         square, np.full(2, factor), start, (size, size), order=1, mode="nearest"
     )
-    low, high = np.quantile(resized, _RANGE)
+    low, high = np.quantile(resized, _RANGE) if window is None else window
     if not high > low:
         low, high = float(resized.min()), float(resized.max())
     scaled = (resized - low) / (high - low) if high > low else np.zeros_like(resized)

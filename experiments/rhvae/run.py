@@ -13,7 +13,7 @@ from data_pipelines.labelled_images import LabelledImages
 from experiments.contract import Data, Stages
 from experiments.rhvae import classifiers, data, generative, sampling
 from experiments.rhvae.config import Config, generator_config
-from jaxmed.train.fit import Algorithm
+from jaxmed.train.fit import Algorithm, init_from_shapes
 
 
 def make_algorithm(config: Config, data_: Data | None) -> Algorithm:
@@ -101,17 +101,15 @@ def init_state(config: Config, key: Any) -> StudyState:
     """An untrained state of the same shapes."""
     generators, plane = {}, {}
     if config.method in data.GENERATIVE:
-        generators = _init(make_algorithm(config, None), data.example_batch(config), key).best_params
+        generators = init_from_shapes(
+            make_algorithm(config, None), key, data.example_batch(config)
+        ).members.best_params
     if config.method == "manifold":
         model = generative.make_model(generative.plane_config(config))
         plane = model.init(key, jnp.zeros((1, *config.image_shape, 1)), train=False)["params"]
     trained = {}
     for kind in classifiers.kinds(config):
-        members = _init(classifiers.make_ensemble(config, kind), data.classifier_batch(config), key)
-        trained[kind] = members.net.variables
+        ensemble = classifiers.make_ensemble(config, kind)
+        state = init_from_shapes(ensemble, key, data.classifier_batch(config))
+        trained[kind] = state.members.net.variables
     return StudyState(jnp.zeros((), jnp.int32), generators, jnp.ones(()), plane, trained)
-
-
-def _init(algorithm: Algorithm, batch: Mapping[str, Any], key: Any) -> Any:
-    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in batch.items()}
-    return algorithm.init(key, zeros).members

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from experiments.contract import PHANTOM, Config, Data, Experiment
 from experiments.verbs import configs, errors, lock, papers, provenance, stages, training
 from experiments.verbs.options import RunOptions
-from jaxmed.train import hosts, logs, mesh
+from jaxmed.train import fit, hosts, logs, mesh
 from jaxmed.train.checkpoint import Checkpoints
 from jaxmed.train.preemption import Preemption
 from jaxmed.types import DATA_AXIS, SPACE_AXIS
@@ -268,9 +267,8 @@ def init_state(experiment: Experiment, config: Config, key: jax.Array) -> Any:
     """An untrained state like that of a run; jittable."""
     if experiment.init_state is not None:
         return experiment.init_state(config, key)
-    examples = experiment.example_batch(config)
-    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in examples.items()}
-    return experiment.make_algorithm(config, None).init(key, zeros)
+    algorithm = experiment.make_algorithm(config, None)
+    return fit.init_from_shapes(algorithm, key, experiment.example_batch(config))
 
 
 def write_json(file: Path, content: Any) -> None:

@@ -1,7 +1,7 @@
 """Structural similarity of images and volumes at one and at several scales, on the device."""
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -91,6 +91,78 @@ def multi_scale_ssim(
         if scale < count - 1:
             first, second = _halve(first), _halve(second)
     return product
+
+
+class ScaleMoments(NamedTuple):
+    """What structural similarity needs of images at one scale, whatever they are compared with.
+
+    Attributes:
+        shifted: (images, *spatial, channels), minus the middle of the range.
+        mean: under the window, where it fits, of `shifted`.
+        variance: likewise.
+    """
+
+    shifted: Array
+    mean: Array
+    variance: Array
+
+
+def scale_moments(
+    images: Float[Array, "images *spatial channels"], *, data_range: float, window_size: int = 11
+) -> list[ScaleMoments]:
+    """The moments of images at all scales that the window fits into, for `compare_moments`.
+
+    Args:
+        images: (images, *spatial, channels) with values from 0 to `data_range`.
+        data_range: see `ssim`.
+        window_size: see `ssim`.
+
+    Raises:
+        ValueError: as of `ssim`.
+    """
+    _check(images, images, data_range, window_size)
+    found, x = [], images.astype(jnp.float32) - data_range / 2
+    for scale in range(count_scales(images.shape[1:-1], window_size)):
+        x = _halve(x) if scale else x
+        mean, square = jnp.split(_blur(jnp.concatenate([x, x * x]), window_size), 2)
+        found.append(ScaleMoments(x, mean, square - mean**2))
+    return found
+
+
+def compare_moments(
+    first: list[ScaleMoments], second: list[ScaleMoments], *, data_range: float, window_size: int = 11
+) -> Float[Array, "first second"]:
+    """`multi_scale_ssim` of every image of one set with every one of another.
+
+    One product per pair is filtered instead of five. Images of `first` take turns, so that memory grows with
+    `second` alone.
+
+    Args:
+        first: from `scale_moments`.
+        second: of images of the same size.
+        data_range: as for the moments.
+        window_size: likewise.
+
+    Returns:
+        (first, second), in [0, 1].
+    """
+    weights = np.array(SCALE_WEIGHTS[: len(first)]) / sum(SCALE_WEIGHTS[: len(first)])
+    c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
+
+    def compare(one: list[ScaleMoments]) -> Array:
+        product = jnp.ones(len(second[0].mean))
+        for scale, (x, y, weight) in enumerate(zip(one, second, weights, strict=True)):
+            shifted, mean, variance = (jnp.broadcast_to(a, b.shape) for a, b in zip(x, y, strict=True))
+            covariance = _blur(shifted * y.shifted, window_size) - mean * y.mean
+            quality = (2 * covariance + c2) / (variance + y.variance + c2)
+            if scale == len(weights) - 1:
+                mean_x, mean_y = mean + data_range / 2, y.mean + data_range / 2
+                quality *= (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+            axes = tuple(range(1, quality.ndim))
+            product *= jnp.maximum(quality.mean(axis=axes), 0.0) ** weight
+        return product
+
+    return jax.lax.map(compare, first)
 
 
 def count_scales(spatial: tuple[int, ...], window_size: int = 11) -> int:

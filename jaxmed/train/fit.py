@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, PartitionSpec
 
@@ -42,6 +43,12 @@ class Algorithm(NamedTuple):
     step: Callable[[Any, Batch, jax.Array], tuple[Any, dict[str, jax.Array]]]
     refresh: Callable[[Any], Any] | None = None
     refresh_every: int = 1
+
+
+def init_from_shapes(algorithm: Algorithm, key: jax.Array, example_batch: Mapping[str, Any]) -> Any:
+    """The first state of an algorithm, from the shapes and dtypes of a batch alone."""
+    zeros = {name: jnp.zeros(shape.shape, shape.dtype) for name, shape in example_batch.items()}
+    return algorithm.init(key, zeros)
 
 
 def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callable:

@@ -116,3 +116,32 @@ def test_precision_and_recall_tell_missed_modes_from_bad_samples(rng):
     assert precision <= 0.5 and recall == 1.0
     with pytest.raises(ValueError, match="generated: 3 samples; wanted 4"):
         distributions.precision_recall(real, wide[:3])
+
+
+def test_mahalanobis_of_the_reference_itself(rng):
+    """Squares average d (n - 1) / n, whatever the covariance."""
+    reference = rng.normal(size=(40, 6)) @ rng.normal(size=(6, 6)) + 3
+    squares = distributions.mahalanobis_distances(reference, reference, shrinkage=0.0) ** 2
+    np.testing.assert_allclose(squares.mean(), 6 * 39 / 40, rtol=1e-10)
+    from scipy.spatial.distance import cdist
+
+    other = rng.normal(size=(5, 6))
+    inverse = np.linalg.inv(np.cov(reference.T))
+    expected = cdist(other, reference.mean(0)[None], "mahalanobis", VI=inverse)[:, 0]
+    found = distributions.mahalanobis_distances(other, reference, shrinkage=0.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
+
+
+def test_shrinkage_is_that_of_scikit_learn_and_keeps_few_samples_finite(rng):
+    from sklearn.covariance import ledoit_wolf_shrinkage
+
+    samples = rng.normal(size=(20, 50)) * np.linspace(0.5, 3, 50)
+    np.testing.assert_allclose(
+        distributions.ledoit_wolf_shrinkage(samples), ledoit_wolf_shrinkage(samples), rtol=1e-8
+    )
+    assert np.isfinite(distributions.mahalanobis_distances(samples, samples)).all()
+    with pytest.raises(ValueError, match="singular"):
+        distributions.mahalanobis_distances(samples, samples, shrinkage=0.0)
+    whole = distributions.mahalanobis_distances(samples, samples, shrinkage=1.0)
+    scale = np.sqrt(np.trace(np.cov(samples.T)) / 50)
+    np.testing.assert_allclose(whole, np.linalg.norm(samples - samples.mean(0), axis=1) / scale, rtol=1e-8)

@@ -117,3 +117,19 @@ def test_scales_must_fit():
         similarity.ssim(x, x, data_range=1.0, window_size=8)
     with pytest.raises(ValueError, match="equal ones"):
         similarity.ssim(x, x[:, :40], data_range=1.0)
+
+
+def test_moments_compare_all_pairs_as_one_by_one():
+    """Also of volumes, and where the range is not 1."""
+    rng = np.random.default_rng(0)
+    for shape in ((3, 18, 20, 2), (2, 9, 8, 8, 1)):
+        first = jnp.asarray(200 * rng.random(shape), jnp.float32)
+        second = jnp.asarray(0.5 * first[:2] + 100 * rng.random((2, *shape[1:])), jnp.float32)
+        options = {"data_range": 200.0, "window_size": 5}
+        moments = [similarity.scale_moments(images, **options) for images in (first, second)]
+        found = similarity.compare_moments(*moments, **options)
+        assert found.shape == (shape[0], 2)
+        for number in range(2):
+            one = jnp.broadcast_to(second[number], first.shape)
+            wanted = similarity.multi_scale_ssim(first, one, **options)
+            np.testing.assert_allclose(found[:, number], wanted, rtol=1e-4)
