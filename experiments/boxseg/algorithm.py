@@ -8,7 +8,6 @@ import optax
 
 from experiments.boxseg.config import Classifier, Config, without_labels
 from experiments.contract import Data
-from jaxmed.algorithms.scheduled import scheduled
 from jaxmed.algorithms.supervised import supervised
 from jaxmed.augment import intensity
 from jaxmed.losses import box_constraints, cross_entropy
@@ -44,10 +43,10 @@ def _make_algorithm(config: Config) -> Algorithm:
             prepare=lambda batch, _: (network_input(batch), batch["label"].astype(jnp.float32)),
             loss=lambda outputs, label: cross_entropy.binary_cross_entropy(log_odds(outputs), label),
         )
-    return scheduled(
+    return supervised(
         model,
         optimizer,
-        prepare=lambda batch: (network_input(batch), batch["box"]),
+        prepare=lambda batch, _: (network_input(batch), batch["box"]),
         loss=lambda outputs, boxes, sharpness: box_loss(config, log_odds(outputs), boxes, sharpness),
         schedule=functools.partial(sharpness_at, config),
     )

@@ -7,6 +7,7 @@ from experiments.contract import Data, Scores
 from experiments.rhvae import classifiers
 from experiments.rhvae.config import Config
 from experiments.rhvae.data import Study, modes, num_classes
+from jaxmed.metrics import classification
 
 
 def metric_name(column: str, mode: str) -> str:
@@ -37,8 +38,6 @@ def evaluate(config: Config, state, data: Data) -> Scores:
 
 
 def _score(config: Config, predicted: np.ndarray, labels: np.ndarray) -> float:
-    correct = predicted == labels
     if config.source == "characters":
-        return 100 * float(correct.mean())
-    recalls = [correct[labels == label].mean() for label in range(num_classes(config))]
-    return 100 * float(np.mean(recalls))
+        return 100 * float(np.mean(predicted == labels))
+    return 100 * classification.balanced_accuracy(predicted, labels, num_classes(config))

@@ -29,7 +29,8 @@ def supervised(
     optimizer: optax.GradientTransformation,
     *,
     prepare: Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]],
-    loss: Callable[[jax.Array, jax.Array], jax.Array],
+    loss: Callable[..., jax.Array],
+    schedule: Callable[[jax.Array], jax.Array] | None = None,
 ) -> Algorithm:
     """Makes the algorithm that minimises the mean of `loss` over the batch.
 
@@ -37,17 +38,19 @@ def supervised(
         model: called as `model(inputs, train=...)`; may use the random key "dropout".
         optimizer: of the model's parameters.
         prepare: `(batch, key) -> (inputs, targets)`: casts, augments and normalises on the device.
-        loss: `(outputs, targets) -> (batch,)`, one value per example.
+        loss: `(outputs, targets) -> (batch,)`, one value per example; with a schedule
+            `(outputs, targets, value)`.
+        schedule: `step -> value`, scalars on the device: of a loss that sharpens, or a weight that ramps up.
 
     Returns:
-        An algorithm whose state is a `SupervisedState` and whose metric is `loss`. Where the batch has a
-        `weight` (batch,), the loss is the weighted mean.
+        An algorithm whose state is a `SupervisedState` and whose metrics are `loss` and, with a schedule,
+        `schedule`. Where the batch has a `weight` (batch,), the loss is the weighted mean.
     """
 
-    def batch_loss(params, batch_stats, inputs, targets, weight, key):
+    def batch_loss(params, batch_stats, inputs, targets, scheduled, weight, key):
         rngs = {"dropout": jax.random.fold_in(key, _DROPOUT)}
         outputs, batch_stats = net.apply_train(model, params, batch_stats, inputs, rngs=rngs)
-        values = loss(outputs, targets)
+        values = loss(outputs, targets, *scheduled.values())
         return jnp.average(values, weights=weight), (batch_stats, {})
 
     def init(key, batch):
@@ -57,9 +60,10 @@ def supervised(
 
     def step(state, batch, key):
         inputs, targets = prepare(batch, key)
+        scheduled = {"schedule": jnp.asarray(schedule(state.step), jnp.float32)} if schedule else {}
         new_net, value, _ = net.update_net(
-            state.net, optimizer, batch_loss, inputs, targets, batch.get("weight"), key
+            state.net, optimizer, batch_loss, inputs, targets, scheduled, batch.get("weight"), key
         )
-        return SupervisedState(step=state.step + 1, net=new_net), {"loss": value}
+        return SupervisedState(step=state.step + 1, net=new_net), {"loss": value, **scheduled}
 
     return Algorithm(init, step)

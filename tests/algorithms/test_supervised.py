@@ -59,3 +59,31 @@ def test_model_may_use_random_keys_of_the_step():
     first, again, other = (algorithm.step(state, batch, jax.random.key(k))[1]["loss"] for k in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+class Slope(nn.Module):
+    """y = w x, with w = 10 at first."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        return nn.Dense(1, use_bias=False, kernel_init=nn.initializers.constant(10.0), name="dense")(x)
+
+
+def test_each_step_has_its_own_scheduled_number():
+    """A linear model with the loss (w - target) value and steps of 1: w falls by the values 1, 2, 4."""
+    algorithm = supervised(
+        Slope(),
+        optax.sgd(1.0),
+        prepare=lambda batch, _: (batch["x"], batch["y"]),
+        loss=lambda outputs, targets, value: (outputs[:, 0] - targets) * value,
+        schedule=lambda step: 2.0**step,
+    )
+    batch = {"x": jnp.ones((4, 1)), "y": jnp.arange(4.0)}
+    state = algorithm.init(jax.random.key(0), batch)
+    seen = []
+    for _ in range(3):
+        state, metrics = jax.jit(algorithm.step)(state, batch, jax.random.key(1))
+        seen.append([float(metrics["loss"]), float(metrics["schedule"])])
+    np.testing.assert_allclose(seen, [[8.5, 1], [15, 2], [22, 4]])
+    np.testing.assert_allclose(state.net.params["dense"]["kernel"], [[3.0]])
+    assert int(state.step) == 3
