@@ -134,7 +134,7 @@ PRESETS: dict[str, contract.Config] = {
     "paper": Config(),
     "demo": Config(
         batch_size=4,
-        num_steps=120,
+        num_steps=600,
         widths=(4, 8, 16),
         heart=_DEMO,
         brain=replace(_DEMO_BRAIN, phantom_shape=(20, 48, 40), pixel_mm=4.5),
