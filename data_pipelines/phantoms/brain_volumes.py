@@ -103,7 +103,7 @@ def draw_volume(
     label = np.zeros(shape, np.uint8)
     for number, name in enumerate(("necrosis", "oedema", "enhancing") if disease == "glioma" else lesions, 1):
         label[shares[name] > 0.5] = number
-    image = np.stack([_acquire(shares, name, rng) for name in SEQUENCES[disease]], axis=-1)
+    image = np.stack([acquire(shares, name, rng) for name in SEQUENCES[disease]], axis=-1)
     if disease == "glioma":
         image *= (head.brain > 0.5)[..., None]
     return Volume(image.astype(np.float32), label)
@@ -143,7 +143,7 @@ def _draw_head(
     brain = shapes.coverage(surface, blur_mm)
     tissue = shapes.coverage(surface + sulcus + 1.0, blur_mm)
     white = shapes.coverage(surface + sulcus + cortex_mm + 2.5 * folds, blur_mm)
-    ventricle = _ventricles(rng, x, y, z, atrophy)
+    ventricle = ventricles(rng, x, y, z, atrophy)
     nuclei = shapes.coverage(shapes.ellipsoid(np.abs(x) - 20, y + 2, z - 2, (8.0, 18.0, 12.0)), blur_mm)
     white = white * (1 - nuclei)
     fluid = shapes.coverage(ventricle, blur_mm)
@@ -160,7 +160,7 @@ def _draw_head(
     return _Head(shares, np.asarray(brain), shares["white"], np.asarray(ventricle))
 
 
-def _ventricles(
+def ventricles(
     rng: np.random.Generator, x: np.ndarray, y: np.ndarray, z: np.ndarray, atrophy: float
 ) -> np.ndarray:
     """Distance to both lateral ventricles: bodies that bend outwards to the front and the back."""
@@ -204,7 +204,7 @@ def _glioma(
     }
 
 
-def _acquire(shares: Mapping[str, np.ndarray], sequence: str, rng: np.random.Generator) -> np.ndarray:
+def acquire(shares: Mapping[str, np.ndarray], sequence: str, rng: np.random.Generator) -> np.ndarray:
     """Contrast with a few percent between subjects, bias field and Rician noise."""
     image = np.zeros_like(shares["air"])
     for tissue, share in sorted(shares.items()):

@@ -150,20 +150,40 @@ def write_mask(path: str | Path, mask: np.ndarray, example: Example) -> None:
         ValueError: another name, shape, grid or range.
     """
     path = Path(path)
+    affine = _checked_source_affine(path, mask, example)
+    _write(path, orientation.from_canonical(_whole_labels(mask, path, 256), affine), affine)
+
+
+def write_volume(path: str | Path, volume: np.ndarray, affine: np.ndarray) -> None:
+    """Writes a volume as float32 NIfTI, its axes from right to left, anterior to posterior and upwards.
+
+    Args:
+        path: where to write; .nii or .nii.gz. A file there is replaced, whole or not at all.
+        volume: (depth, height, width).
+        affine: (4, 4) matrix from its voxel indices in array order to RAS world coordinates in mm.
+
+    Raises:
+        ValueError: another name, or not three dimensions.
+    """
+    path = Path(path)
+    if volume.ndim != 3:
+        raise ValueError(f"{path}: found a volume of shape {volume.shape}; wanted (depth, height, width)")
+    turned = np.ascontiguousarray(np.transpose(volume.astype(np.float32), (2, 1, 0)))
+    _write(path, turned, affine[:, [2, 1, 0, 3]])
+
+
+def _write(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
     if not path.name.endswith((".nii", ".nii.gz")):
         raise ValueError(f"{path}: found the file name {path.name!r}; wanted one ending in .nii or .nii.gz")
-    affine = _checked_source_affine(path, mask, example)
     header = nib.Nifti1Header()
     header.set_xyzt_units("mm")
-    header.set_data_dtype(np.uint8)
-    image = nib.Nifti1Image(
-        orientation.from_canonical(_whole_labels(mask, path, 256), affine), affine, header
-    )
+    header.set_data_dtype(values.dtype)
+    image = nib.Nifti1Image(values, affine, header)
     image.set_sform(affine, code="scanner")
     image.set_qform(affine, code="scanner")
     content = image.to_bytes()
     if path.name.endswith(".gz"):
-        # Level 9 takes minutes for a ragged mask; without a time stamp equal masks are equal files.
+        # Level 9 takes minutes for a ragged mask; without a time stamp equal volumes are equal files.
         content = gzip.compress(content, compresslevel=4, mtime=0)
     _write_atomically(path, content)
 

@@ -7,6 +7,7 @@ no model mentions devices.
 """
 
 import jax
+from jax.experimental.shard_alike import shard_alike
 
 from jaxmed import types
 
@@ -32,3 +33,16 @@ def mean_over_devices(tree: types.PyTree) -> types.PyTree:
 def first_position(local_size: int) -> jax.Array | int:
     """Position in the global batch of this program's first example (0 in a global program)."""
     return jax.lax.axis_index(types.DATA_AXIS) * local_size if runs_per_device() else 0
+
+
+def split_alike(x: jax.Array, like: jax.Array) -> jax.Array:
+    """Lies on the devices as `like` does, in value `x`.
+
+    What a program makes of random numbers alone, such as generated volumes, would otherwise be computed whole
+    on every device: only inputs say how arrays are split. In a program per device it is the identity.
+
+    Args:
+        x: an array made in the program.
+        like: one of the same shape, such as the volumes of the batch; no gradient reaches it.
+    """
+    return x if runs_per_device() else shard_alike(x, jax.lax.stop_gradient(like))[0]

@@ -49,3 +49,20 @@ def test_other_mapped_axes_do_not_count():
     )
     spec = PartitionSpec("model")
     jax.jit(jax.shard_map(inner, mesh=devices, in_specs=spec, out_specs=spec))(jnp.zeros(2))
+
+
+def test_what_a_program_makes_lies_as_its_input_does():
+    def make(like):
+        return collectives.split_alike(jax.random.normal(jax.random.key(0), like.shape), like)
+
+    like = jnp.zeros((2, 4, 3))
+    devices = mesh.make_mesh(2, 4)
+    split = jax.device_put(like, jax.NamedSharding(devices, PartitionSpec("data", "space")))
+    made = jax.jit(make)(split)
+    assert made.sharding.is_equivalent_to(split.sharding, 3)
+    np.testing.assert_array_equal(made, make(like))
+
+
+def test_per_device_nothing_is_said_about_splitting():
+    doubled = per_device(lambda x: collectives.split_alike(2 * x, x))
+    np.testing.assert_array_equal(doubled(jnp.arange(8.0)), 2 * jnp.arange(8.0))

@@ -1,0 +1,42 @@
+"""Variety within a set of volumes, distance of slices, and change by scale."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxmed.metrics import volume_sets
+
+
+def draw(count, seed=0, shape=(12, 12, 12, 1)):
+    return np.random.default_rng(seed).normal(size=(count, *shape)).astype(np.float32)
+
+
+def test_copies_are_alike_and_others_are_not():
+    copies = np.repeat(draw(1), 3, axis=0)
+    options = {"data_range": 8.0, "window_size": 5}
+    np.testing.assert_allclose(volume_sets.pair_similarities(copies, 4, **options), 1, atol=1e-5)
+    different = volume_sets.pair_similarities(draw(3), 4, **options)
+    assert different.shape == (4,) and different.max() < 0.5
+    with pytest.raises(ValueError, match="wanted two or more"):
+        volume_sets.pair_similarities(draw(1), 1, **options)
+
+
+def test_slices_of_the_middle_are_compared_along_the_axis():
+    first, second = draw(20), draw(20)
+    second[:, :, 6] += 3
+
+    def features(slices):
+        return jnp.stack([slices.mean(axis=(1, 2, 3)), slices.std(axis=(1, 2, 3))], axis=1)
+
+    distances = [volume_sets.slice_frechet_distance(first, second, axis, features) for axis in range(3)]
+    assert distances[1] == pytest.approx(9, rel=1e-3)
+    assert max(distances[0], distances[2]) < 2
+
+
+def test_a_constant_changes_shape_and_a_lattice_detail():
+    before = np.zeros((2, 16, 16, 16))
+    lattice = np.indices((16, 16, 16)).sum(axis=0) % 2 * 2.0 - 1
+    after = np.stack([np.ones((16, 16, 16)), lattice])
+    coarse, fine = volume_sets.change_by_scale(before, after, 2.0)
+    np.testing.assert_allclose(coarse, [1, 0], atol=0.01)
+    np.testing.assert_allclose(fine, [0, 1], atol=0.01)
