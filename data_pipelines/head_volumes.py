@@ -39,7 +39,10 @@ class HeadVolumes:
 
 @dataclass(frozen=True)
 class HeadCase:
-    """A file that is not read yet: NIfTI, or .npz as the released code of 3D-StyleGAN takes them."""
+    """A file that is not read yet: NIfTI, or .npz as the released code of 3D-StyleGAN takes them.
+
+    Arrays in .npz are taken to run as FreeSurfer's: towards the left, downwards, and to the front.
+    """
 
     subject: str
     path: Path
@@ -197,5 +200,6 @@ def _read_npz(path: Path) -> Example:
             f"shape {volume.shape} of {volume.dtype}",
             f"numbers of shape {FIELD_MM}, or that divided by one number",
         )
-    image = from_grid(to_finite_float32(volume, path, False))
+    # FreeSurfer's conformed volumes run towards the left, downwards and to the front.
+    image = from_grid(to_finite_float32(np.ascontiguousarray(volume[:, ::-1, ::-1]), path, False))
     return Example(subject=path.stem, image=image, spacing_mm=(sizes.pop(),) * 3)

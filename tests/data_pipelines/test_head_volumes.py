@@ -73,7 +73,8 @@ def test_an_empty_volume_is_refused():
 
 def test_a_folder_of_nifti_and_npz_is_read(tmp_path):
     image = blob((20, 24, 28), (10, 12, 14), 9)
-    np.savez_compressed(tmp_path / "first.npz", vol_data=image[None, ..., None])
+    image[:, 12:, :14] *= 0.5
+    np.savez_compressed(tmp_path / "first.npz", vol_data=image[None, :, ::-1, ::-1, None])
     volume = head_volumes.from_grid(image)
     affine = head_volumes.standard_affine(volume.shape, (8.0, 8.0, 8.0))
     nifti.write_volume(tmp_path / "second.nii.gz", volume, affine)
