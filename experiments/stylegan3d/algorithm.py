@@ -1,0 +1,72 @@
+"""The networks of a config, their training, and volumes made by a trained generator."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from experiments.contract import Data
+from experiments.stylegan3d.config import Config, Networks, training_config
+from jaxmed.algorithms.gan import Player, gan
+from jaxmed.algorithms.style_gan import Settings, lazy_adam, style_game
+from jaxmed.algorithms.style_sampling import StyleSampler
+from jaxmed.models.style_gan import StyleDiscriminator, StyleGenerator
+from jaxmed.train import averages
+from jaxmed.train.fit import Algorithm
+from jaxmed.types import Batch
+
+_SEED = 2021
+"""Of what is drawn to be scored or shown."""
+
+
+def make_generator(networks: Networks) -> StyleGenerator:
+    """The generator (2,428,234 parameters at the paper preset's sizes)."""
+    return StyleGenerator(
+        networks.base,
+        networks.num_doublings,
+        networks.width,
+        networks.latent_width,
+        taps=networks.taps,
+        dtype=jnp.dtype(networks.dtype),
+        remat=networks.remat,
+    )
+
+
+def make_discriminator(networks: Networks) -> StyleDiscriminator:
+    """The discriminator (4,215,553 parameters at the paper preset's sizes)."""
+    return StyleDiscriminator(
+        networks.num_doublings,
+        networks.width,
+        networks.taps,
+        dtype=jnp.dtype(networks.dtype),
+        remat=networks.remat,
+    )
+
+
+def make_algorithm(config: Config, data: Data | None) -> Algorithm:
+    """Training; the same one for all studies of a size."""
+    return _make_algorithm(training_config(config))
+
+
+@functools.lru_cache(maxsize=16)
+def _make_algorithm(config: Config) -> Algorithm:
+    generator = make_generator(config.networks)
+    settings = Settings(config.mixing_probability, config.path_weight, config.regularise_every)
+    return gan(
+        Player(generator, lazy_adam(config.learning_rate, config.regularise_every)),
+        Player(make_discriminator(config.networks), lazy_adam(config.learning_rate, 0)),
+        style_game(generator, settings, real_volumes),
+        average_decay=averages.half_life_decay(config.average_half_life, config.batch_size),
+    )
+
+
+def real_volumes(batch: Batch) -> jax.Array:
+    """Bytes to [-1, 1]."""
+    return batch["volume"].astype(jnp.float32) / 127.5 - 1
+
+
+def make_sampler(config: Config, state: Any) -> StyleSampler:
+    """The averaged generator in use; its noise and latents do not depend on the run's seed."""
+    generator = make_generator(config.networks)
+    return StyleSampler(generator, state.sampler, config.evaluation.batch_size, _SEED)

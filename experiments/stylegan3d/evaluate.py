@@ -1,0 +1,124 @@
+"""Scores of Table 2, ventricles, projection and mixed styles."""
+
+import functools
+from typing import Any
+
+import jax
+import numpy as np
+
+from experiments.contract import Data, Scores
+from experiments.stylegan3d import algorithm
+from experiments.stylegan3d.config import Config
+from experiments.stylegan3d.data import Study, example_batch
+from jaxmed.algorithms import latent_projection
+from jaxmed.metrics import distributions, volume_sets
+from jaxmed.metrics.ventricles import ventricle_ml
+from jaxmed.models.feature_network import FeatureNetwork, random_features
+from jaxmed.ops.styles import mix_styles
+
+PLANES = ("Sag", "Ax", "Cor")
+"""Planes across the three axes of the grid."""
+
+FRECHET = {plane: f"FD-{plane}, random network 0" for plane in PLANES}
+"""Names of the Frechet distances, which say what gave the features."""
+
+_RANGE = 2.0
+_SIGMA = 2.0
+
+
+def evaluate(config: Config, state, data: Data) -> Scores:
+    """What the config's study finds.
+
+    - samples, real: "bMMD2" by batch and "MS-SSIM" by pair, `FRECHET` of the middle slices against those of
+      the unseen heads, and "ventricles, ml" by head; for real also "ventricles of labels, ml" of phantoms.
+    - parameters: "parameters, millions" of both networks.
+    - projection: "MSE" of reconstructed unseen heads, voxels in [-1, 1].
+    - mixing: "coarse change" and "fine change", the root mean squares of what an exchange of styles changes
+      beyond a Gaussian filter of two voxels and below it, and "fine share" of the second in their sum.
+    """
+    study: Study = data.evaluation
+    if config.study == "parameters":
+        return {"parameters, millions": {"all": count_parameters(config) / 1e6}}
+    if config.study == "projection":
+        return {"MSE": projection_errors(config, state, study)}
+    if config.study == "mixing":
+        return mixing_changes(config, state)
+    unseen, count = study.images(study.test), config.evaluation.num_generated
+    if config.study == "samples":
+        return compare(config, algorithm.make_sampler(config, state).draw(count), unseen)
+    shown = study.train[:count]
+    labelled = [case for case in shown if "ventricle_ml" in study.arrays[case]]
+    exact = {case: float(study.arrays[case]["ventricle_ml"]) for case in labelled}
+    scores = compare(config, study.images(shown), unseen)
+    return {**scores, "ventricles of labels, ml": exact} if exact else scores
+
+
+def count_parameters(config: Config) -> int:
+    """Trainable numbers of generator and discriminator, by shapes alone."""
+    init = algorithm.make_algorithm(config, None).init
+    state: Any = jax.eval_shape(init, jax.random.key(0), example_batch(config))
+    return sum(leaf.size for leaf in jax.tree.leaves((state.generator.params, state.discriminator.params)))
+
+
+def compare(config: Config, volumes: np.ndarray, unseen: np.ndarray) -> dict[str, dict[str, float]]:
+    """Scores of volumes (n, *shape, 1) in [-1, 1] beside those of unseen heads."""
+    chosen, count = config.evaluation, min(len(volumes), len(unseen))
+    batch_size = min(chosen.batch_size, count)
+    options = {"data_range": _RANGE, "window_size": chosen.window}
+    measured = [ventricle_ml((one[..., 0] + 1) / 2, config.networks.voxel_mm) for one in volumes]
+    values = {
+        "bMMD2": distributions.batch_mmd_squared(volumes[:count], unseen[:count], batch_size),
+        "MS-SSIM": volume_sets.pair_similarities(volumes, chosen.num_pairs, **options),
+        "ventricles, ml": measured,
+    }
+    scores = {name: _by_number(of_each) for name, of_each in values.items()}
+    features = _features(chosen.feature_widths)
+    for axis, name in enumerate(FRECHET.values()):
+        distance = volume_sets.slice_frechet_distance(volumes, unseen, axis, features)
+        scores[name] = {"all": distance}
+    return scores
+
+
+@functools.lru_cache(maxsize=4)
+def _features(widths: tuple[int, ...]):
+    found = random_features(FeatureNetwork(widths=widths), (16, 16, 1))
+    return functools.partial(jax.jit(found.apply), found.variables)
+
+
+def projection_errors(config: Config, state, study: Study) -> dict[str, float]:
+    """Mean squared error by unseen head; with "mean style" that of the mean of the training heads."""
+    cases = study.test[: config.evaluation.num_projected]
+    targets = study.images(cases)
+    images = np.broadcast_to(study.images(study.train).mean(axis=0), targets.shape)
+    if config.projected != "mean style":
+        images = np.asarray(project(config, state, targets).images)
+    errors = np.square(images - targets).mean(axis=(1, 2, 3, 4))
+    return dict(zip(cases, errors.tolist(), strict=True))
+
+
+def project(config: Config, state, targets: np.ndarray, progress=None) -> latent_projection.Projection:
+    """Finds styles, and unless the config has "style", noise of volumes (n, *shape, 1) in [-1, 1]."""
+    chosen = config.evaluation
+    search = latent_projection.Search(
+        num_steps=chosen.projection_steps,
+        coarse_factor=chosen.coarse_factor,
+        with_noise=config.projected != "style",
+    )
+    return algorithm.make_sampler(config, state).project(targets, search, progress=progress)
+
+
+def mixing_changes(config: Config, state) -> Scores:
+    """What heads change by when the coarse or the fine layers take the styles of others."""
+    sampler, count = algorithm.make_sampler(config, state), config.evaluation.num_mixed
+    own, other = (sampler.draw_styles(count, seed=seed) for seed in (1, 2))
+    pair = (other, own) if config.mixed == "coarse" else (own, other)
+    styles = own, mix_styles(*pair, config.evaluation.crossover)
+    before, after = (sampler.synthesise(one)[..., 0] for one in styles)
+    coarse, fine = volume_sets.change_by_scale(before, after, _SIGMA)
+    share = fine / np.maximum(coarse + fine, 1e-12)
+    values = {"coarse change": coarse, "fine change": fine, "fine share": share}
+    return {name: _by_number(of_each) for name, of_each in values.items()}
+
+
+def _by_number(values: Any) -> dict[str, float]:
+    return {str(number): float(value) for number, value in enumerate(values)}
