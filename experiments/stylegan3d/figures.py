@@ -70,7 +70,7 @@ def draw_mixed(config: Config, state) -> Figure:
     """Two heads, another whose coarse styles they take, and the two results."""
     sampler = algorithm.make_sampler(config, state)
     styles = sampler.draw_styles(3)
-    mixed = mix_styles(styles[[2, 2]], styles[:2], config.evaluation.crossover)
+    mixed = mix_styles(styles[jnp.array([2, 2])], styles[:2], config.evaluation.crossover)
     heads = sampler.synthesise(jnp.concatenate([styles, mixed]))
     titles = ("fine 1", "fine 2", "coarse", "coarse + fine 1", "coarse + fine 2")
     return draw_heads(dict(zip(titles, heads, strict=True)))
