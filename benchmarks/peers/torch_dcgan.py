@@ -66,7 +66,7 @@ class DcganStep:
     def __init__(self, batch: int, size: int, divisor: int, probe: int):
         torch.manual_seed(0)
         halvings = int(np.log2(size // BASE))
-        upwards = [max(width // divisor, 2) for width in (64, 128, 256, 512)]
+        upwards = [max(width // divisor, 4) for width in (64, 128, 256, 512)]
         # The base has 512 features whatever the size: smaller images lose the layers after it.
         hidden = upwards[: halvings - 1][::-1]
         networks = Generator((upwards[-1], *hidden)), Discriminator(tuple(upwards[:halvings]))

@@ -102,7 +102,7 @@ PRESETS: dict[str, contract.Config] = {
         test_share=0.25,
         batch_size=32,
         num_steps=80,
-        gan=Gan(num_epochs=300, width_divisor=8, rate_scale=5.0),
+        gan=Gan(num_epochs=300, width_divisor=8, rate_scale=2.0),
         judge=Judge(num_channels=8, num_features=32, num_runs=3, num_together=1),
     ),
 }
