@@ -3,18 +3,17 @@
 import functools
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
 from experiments.contract import Data
 from experiments.stylegan3d.config import Config, Networks, training_config
+from experiments.stylegan3d.data import to_range
 from jaxmed.algorithms.gan import Player, gan
 from jaxmed.algorithms.style_gan import Settings, lazy_adam, style_game
 from jaxmed.algorithms.style_sampling import StyleSampler
 from jaxmed.models.style_gan import StyleDiscriminator, StyleGenerator
 from jaxmed.train import averages
 from jaxmed.train.fit import Algorithm
-from jaxmed.types import Batch
 
 _SEED = 2021
 """Of what is drawn to be scored or shown."""
@@ -56,14 +55,9 @@ def _make_algorithm(config: Config) -> Algorithm:
     return gan(
         Player(generator, lazy_adam(config.learning_rate, config.regularise_every)),
         Player(make_discriminator(config.networks), lazy_adam(config.learning_rate, 0)),
-        style_game(generator, settings, real_volumes),
+        style_game(generator, settings, lambda batch: to_range(batch["volume"])),
         average_decay=averages.half_life_decay(config.average_half_life, config.batch_size),
     )
-
-
-def real_volumes(batch: Batch) -> jax.Array:
-    """Bytes to [-1, 1]."""
-    return batch["volume"].astype(jnp.float32) / 127.5 - 1
 
 
 def make_sampler(config: Config, state: Any) -> StyleSampler:

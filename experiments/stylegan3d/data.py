@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -36,8 +37,8 @@ class Study:
         return to_range(np.stack([self.arrays[case]["image"] for case in cases])[..., None])
 
 
-def to_range(volumes: np.ndarray) -> np.ndarray:
-    """Bytes to [-1, 1]."""
+def to_range(volumes: Any) -> Any:
+    """Bytes to [-1, 1], on the host or on the device."""
     return volumes.astype(np.float32) / 127.5 - 1
 
 

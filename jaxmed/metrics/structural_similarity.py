@@ -83,9 +83,8 @@ def multi_scale_ssim(
             f"num_scales: {count}; images of {first.shape[1:-1]} have room for 1 to {fitting} with a window "
             f"of {window_size}"
         )
-    weights = np.array(SCALE_WEIGHTS[:count]) / sum(SCALE_WEIGHTS[:count])
     product = jnp.ones(len(first))
-    for scale, weight in enumerate(weights):
+    for scale, weight in enumerate(_exponents(count)):
         whole, contrast = _similarity(first, second, data_range, window_size)
         product *= jnp.maximum(whole if scale == count - 1 else contrast, 0.0) ** weight
         if scale < count - 1:
@@ -146,20 +145,16 @@ def compare_moments(
     Returns:
         (first, second), in [0, 1].
     """
-    weights = np.array(SCALE_WEIGHTS[: len(first)]) / sum(SCALE_WEIGHTS[: len(first)])
-    c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
 
     def compare(one: list[ScaleMoments]) -> Array:
         product = jnp.ones(len(second[0].mean))
-        for scale, (x, y, weight) in enumerate(zip(one, second, weights, strict=True)):
+        for scale, (x, y, weight) in enumerate(zip(one, second, _exponents(len(second)), strict=True)):
             shifted, mean, variance = (jnp.broadcast_to(a, b.shape) for a, b in zip(x, y, strict=True))
             covariance = _blur(shifted * y.shifted, window_size) - mean * y.mean
-            quality = (2 * covariance + c2) / (variance + y.variance + c2)
-            if scale == len(weights) - 1:
-                mean_x, mean_y = mean + data_range / 2, y.mean + data_range / 2
-                quality *= (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
-            axes = tuple(range(1, quality.ndim))
-            product *= jnp.maximum(quality.mean(axis=axes), 0.0) ** weight
+            contrast = _contrast(variance, y.variance, covariance, data_range)
+            if scale == len(second) - 1:
+                contrast *= _luminance(mean + data_range / 2, y.mean + data_range / 2, data_range)
+            product *= jnp.maximum(contrast.mean(axis=tuple(range(1, contrast.ndim))), 0.0) ** weight
         return product
 
     return jax.lax.map(compare, first)
@@ -183,12 +178,26 @@ def _similarity(x: Array, y: Array, data_range: float, window_size: int) -> tupl
     moments = _blur(jnp.concatenate([u, v, u * u, v * v, u * v], axis=0), window_size)
     mean_u, mean_v, uu, vv, uv = jnp.split(moments, 5)
     place = offset[tuple(slice(0, size) for size in mean_u.shape)]
-    c1, c2 = (_K1 * data_range) ** 2, (_K2 * data_range) ** 2
-    contrast = (2 * (uv - mean_u * mean_v) + c2) / (uu - mean_u**2 + vv - mean_v**2 + c2)
-    mean_x, mean_y = mean_u + place, mean_v + place
-    luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+    contrast = _contrast(uu - mean_u**2, vv - mean_v**2, uv - mean_u * mean_v, data_range)
+    luminance = _luminance(mean_u + place, mean_v + place, data_range)
     axes = tuple(range(1, x.ndim))
     return (luminance * contrast).mean(axis=axes), contrast.mean(axis=axes)
+
+
+def _luminance(mean_x: Array, mean_y: Array, data_range: float) -> Array:
+    c1 = (_K1 * data_range) ** 2
+    return (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
+
+
+def _contrast(variance_x: Array, variance_y: Array, covariance: Array, data_range: float) -> Array:
+    """Contrast and structure."""
+    c2 = (_K2 * data_range) ** 2
+    return (2 * covariance + c2) / (variance_x + variance_y + c2)
+
+
+def _exponents(count: int) -> np.ndarray:
+    """Of the first scales, scaled to sum to 1."""
+    return np.array(SCALE_WEIGHTS[:count]) / sum(SCALE_WEIGHTS[:count])
 
 
 def _blur(x: Array, window_size: int) -> Array:
