@@ -85,8 +85,8 @@ PRESETS: dict[str, contract.Config] = {
     # Patches of half the paper's side at half its resolution; lengths and counts follow.
     "demo": Config(
         fold=0,
-        num_folds=3,
-        num_validation=4,
+        num_folds=5,
+        num_validation=6,
         voxel_mm=0.8,
         patch_size=12,
         num_duplicates=10,
@@ -97,9 +97,9 @@ PRESETS: dict[str, contract.Config] = {
         max_distortion_mm=2.0,
         max_shift_mm=5.0,
         widths=(8, 16, 32),
-        num_steps=1500,
-        learning_rate=1e-2,
-        phantom=Phantom(num_cases=24, depth=64, size=80),
+        num_steps=4000,
+        learning_rate=3e-3,
+        phantom=Phantom(num_cases=45, depth=64, size=80),
     ),
 }
 PRESETS["tiny"] = replace(
