@@ -87,9 +87,13 @@ class LabelledPatches:
         number = bisect.bisect_right(self._ends, index)
         patches, arrays = self._patches[number], self._cases[number]
         place = index - self._ends[number] + len(patches)
-        mask = patches.cut(arrays["label"], place)
-        label = np.array(2 * np.count_nonzero(mask) > mask.size, np.int32)
+        label = is_foreground(patches.cut(arrays["label"], place)[None])[0].astype(np.int32)
         return {"patch": patches.cut(arrays["image"], place), "label": label}
+
+
+def is_foreground(masks: np.ndarray) -> np.ndarray:
+    """The class of patches: whether foreground fills over half of each of `masks` (patches, p, p)."""
+    return np.count_nonzero(masks, axis=(1, 2)) * 2 > masks[0].size
 
 
 def shrink_boxes(probabilities: np.ndarray, grid: BoxPatches) -> np.ndarray:
@@ -152,3 +156,16 @@ def correct_boxes(
     boxes = np.zeros((len(arrays["image"]), 4), np.int32)
     boxes[patches.box[0] : patches.box[3]] = shrink_boxes(probabilities, patches)
     return boxes, patches, probabilities
+
+
+def perfect_boxes(arrays: Mapping[str, np.ndarray], side: int) -> np.ndarray:
+    """What `correct_boxes` gives if no patch is classified wrongly: how tight patches of a side can get.
+
+    Args:
+        arrays: `label` and `box` of the case.
+        side: of the patches.
+
+    Returns:
+        (depth, 4) boxes.
+    """
+    return correct_boxes({**arrays, "image": arrays["label"]}, side, is_foreground)[0]

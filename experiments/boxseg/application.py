@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data_pipelines import boxed_volumes, inspection, preprocess
+from data_pipelines import box_patches, boxed_volumes, inspection, preprocess
 from data_pipelines.own_grid import segment_on_own_grid
 from data_pipelines.readers.errors import ReadError
 from experiments.boxseg import data, figures
@@ -51,19 +51,20 @@ def sample(config: Config, state, input: Path | None, directory: Path) -> list[P
 
 
 def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
-    """Reads every labelled case; returns the report, with the tightness of 3-D boxes, and the problems."""
+    """Reads every labelled case; returns the report, with the tightness of boxes, and the problems."""
     cases = boxed_volumes.find_cases(data_dir)
     report, num_problems = inspection.inspect_groups({"labelled cases": cases})
     if num_problems:
         return report, num_problems
-    lines, found = [report], []
+    lines, found, perfect = [report], [], f"with perfectly classified patches of {config.patch_size} pixels"
     for case in cases:
         try:
             arrays = boxed_volumes.read(case, config.image_size)
-            found.append(box_tightness(arrays["loose_boxes"], arrays))
+            corrected = box_patches.perfect_boxes(arrays, config.patch_size)
+            found.append([box_tightness(boxes, arrays) for boxes in (arrays["loose_boxes"], corrected)])
         except ValueError as error:
             lines.append(f"problem: {case.subject}: {error}")
-    if found:
-        span = f"mean IoU {np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f}, {len(found)} cases)"
-        lines.append(f"3-D boxes against the tight boxes of their slices: {span}")
+    for name, own in zip(("3-D boxes", perfect), np.transpose(found), strict=False):
+        span = f"mean IoU {own.mean():.3f} ({own.min():.3f} to {own.max():.3f}, {len(own)} cases)"
+        lines.append(f"{name}, against the tight boxes of their slices: {span}")
     return "\n".join(lines), len(cases) - len(found)

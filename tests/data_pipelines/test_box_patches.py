@@ -78,6 +78,7 @@ def test_a_perfect_classifier_brings_loose_boxes_near_tight_ones():
     )
     assert probabilities.shape == patches.shape
     assert np.abs(boxes - arrays["boxes"]).max() <= 2
+    np.testing.assert_array_equal(box_patches.perfect_boxes(arrays, 4), boxes)
 
 
 def test_covers_the_pixels_of_chosen_patches():

@@ -140,4 +140,5 @@ def test_check_data_tells_how_tight_boxes_are_and_names_empty_labels(tiny, tmp_p
     report, problems = application.check_data(tiny, tmp_path)
     assert problems == 1
     assert "problem: b: found a label without foreground" in report
-    assert "mean IoU 0.500 (0.500 to 0.500, 1 cases)" in report
+    assert "3-D boxes, against the tight boxes of their slices: mean IoU 0.500 (0.500 to 0.500, 1" in report
+    assert "patches of 4 pixels, against the tight boxes of their slices: mean IoU 1.000" in report
