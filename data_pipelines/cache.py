@@ -45,7 +45,8 @@ class Cache(Mapping[str, Mapping[str, np.ndarray]]):
     """Read-only arrays by name of the entry and name of the array, mapped into memory when first asked for.
 
     A mapped file costs a file descriptor: entries used long ago are unmapped before the cache holds more
-    than a quarter of those that the process may have. It may be read from several threads.
+    than a quarter of those that the process may have, and all of them as soon as nothing refers to the cache
+    or its arrays any more. It may be read from several threads.
 
     Attributes:
         folder: where the entries lie.
@@ -57,13 +58,15 @@ class Cache(Mapping[str, Mapping[str, np.ndarray]]):
     ):
         self.folder = folder
         self.left_out: Mapping[str, str] = MappingProxyType(dict(left_out or {}))
-        self._key = key
         self._names = dict.fromkeys(num_arrays)
         num_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         num_open = max(1, num_files // 4 // max(num_arrays.values(), default=1))
-        self._read = functools.lru_cache(maxsize=num_open)(self._read_entry)
+        # Without `self` in it: in a cycle, files would stay open until the garbage collector comes by.
+        self._read = functools.lru_cache(maxsize=num_open)(functools.partial(_read_entry, folder, key))
 
     def __getitem__(self, name: str) -> Mapping[str, np.ndarray]:
+        if name not in self._names:
+            raise KeyError(name)
         return self._read(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -75,10 +78,9 @@ class Cache(Mapping[str, Mapping[str, np.ndarray]]):
     def __contains__(self, name: object) -> bool:
         return name in self._names
 
-    def _read_entry(self, name: str) -> Mapping[str, np.ndarray]:
-        if name not in self._names:
-            raise KeyError(name)
-        return MappingProxyType(cache_entry.read(self.folder / name, self._key))
+
+def _read_entry(folder: Path, key: Any, name: str) -> Mapping[str, np.ndarray]:
+    return MappingProxyType(cache_entry.read(folder / name, key))
 
 
 def open_cache(

@@ -41,7 +41,7 @@ class BatchFiller:
         num_threads: int,
         prefetch: int,
     ):
-        self._fetch, self._batch_size, self._closed = fetch, batch_size, False
+        self._fetch, self._batch_size = fetch, batch_size
         num_parts = min(batch_size, math.ceil(num_threads / prefetch))
         bounds = [batch_size * part // num_parts for part in range(num_parts + 1)]
         self._parts = [range(*pair) for pair in itertools.pairwise(bounds)]
@@ -73,12 +73,16 @@ class BatchFiller:
 
     def close(self) -> None:
         """Cancels what has not begun; a call of `fetch` that has is neither interrupted nor waited for."""
-        self._closed = True
+        # TensorFlow keeps its functions, and with them this filler, for as long as the process lives: what
+        # the stream reads from must not stay open with it.
+        self._fetch = _refuse
         self._pool.close()
 
     def _fill(self, arrays: dict[str, np.ndarray], rows: range, start: int) -> None:
         for row in rows:
-            if self._closed:
-                raise PoolClosedError
             for name, array in self._fetch(start + row).items():
                 arrays[name][row] = array
+
+
+def _refuse(number: int) -> Mapping[str, np.ndarray]:
+    raise PoolClosedError

@@ -1,3 +1,4 @@
+import gc
 import json
 import logging
 import os
@@ -346,6 +347,26 @@ print(sum(int(cache[name]["image"][0]) for name in names + names))
 def test_more_entries_than_file_descriptors_can_be_read(tmp_path):
     done = subprocess.run([sys.executable, "-c", MANY, tmp_path], capture_output=True, text=True, timeout=60)
     assert done.stdout == "9900\n", done.stderr
+
+
+def open_files():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's list of open files")
+def test_a_cache_that_nobody_has_keeps_no_file_open(tmp_path):
+    """Many runs in one process would run out of descriptors before the garbage collector comes by."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = open_files()
+        cache = open_cache(tmp_path, KEY, NAMES, arrays_of)
+        assert_intact(cache)
+        assert open_files() > before
+        del cache
+        assert open_files() == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", ".hidden", "a\0b"])

@@ -1,6 +1,8 @@
+import gc
 import subprocess
 import sys
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -59,6 +61,23 @@ def test_resuming_gives_the_batches_of_the_straight_run(executor):
     straight = list(pipeline.make_batches(load_crop, PLAN, num_steps=6, executor=executor))
     resumed = list(pipeline.make_batches(load_crop, PLAN, first_step=4, num_steps=2, executor=executor))
     assert_equal(resumed, straight[4:])
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_closed_batches_let_go_of_what_they_were_loaded_from(executor):
+    """TensorFlow keeps its functions: in a process of many runs, the files of all would stay open."""
+
+    class Source:
+        def load(self, index, generator):
+            return load_crop(index, generator)
+
+    source = Source()
+    batches = pipeline.make_batches(source.load, PLAN, executor=executor)
+    next(batches)
+    batches.close()
+    kept, source, batches = weakref.ref(source), None, None
+    gc.collect()
+    assert kept() is None
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
