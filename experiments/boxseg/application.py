@@ -56,7 +56,8 @@ def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
     report, num_problems = inspection.inspect_groups({"labelled cases": cases})
     if num_problems:
         return report, num_problems
-    lines, found, perfect = [report], [], f"with perfectly classified patches of {config.patch_size} pixels"
+    lines, found = [report], []
+    perfect = f"with perfectly classified patches of {config.patch_size} pixels"
     for case in cases:
         try:
             arrays = boxed_volumes.read(case, config.image_size)
