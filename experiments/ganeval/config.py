@@ -96,13 +96,13 @@ def gan_config(config: Config) -> Config:
 PRESETS: dict[str, contract.Config] = {
     "paper": Config(),
     "demo": Config(
-        image_size=40,
+        image_size=20,
         num_patients=(24, 24),
         num_slices=6,
         test_share=0.25,
         batch_size=32,
         num_steps=80,
-        gan=Gan(num_epochs=300, width_divisor=8, rate_scale=2.0),
+        gan=Gan(num_epochs=1200, width_divisor=4, rate_scale=2.0),
         judge=Judge(num_channels=8, num_features=32, num_runs=3, num_together=1),
     ),
 }
