@@ -86,6 +86,29 @@ class Published:
     std: float | None = None
 
 
+def read_published(file: Path, columns: Sequence[str]) -> dict[str, dict[str, Published]]:
+    """Reads a file beside a table, a line for each printed row: label, then cells `mean` or `mean+-std`.
+
+    Args:
+        file: comma-separated; a line may end early, and a cell may be empty.
+        columns: what the cells are called.
+
+    Returns:
+        By label and column what is printed, in the file's order.
+
+    Raises:
+        ValueError: a line has more cells than there are columns, or a cell is no number.
+    """
+    rows = {}
+    for line in file.read_text().splitlines():
+        label, *cells = line.split(",")
+        if len(cells) > len(columns):
+            raise ValueError(f"{file.name}, row {label}: {len(cells)} cells; wanted {len(columns)} at most")
+        pairs = zip(columns, cells, strict=False)
+        rows[label] = {name: Published(*map(float, cell.split("+-"))) for name, cell in pairs if cell}
+    return rows
+
+
 @dataclass(frozen=True)
 class Row:
     """One row of a table.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.contract import Claim, Published, Row, Table
+from experiments.contract import Claim, Published, Row, Table, read_published
 from experiments.ganeval import figures
 from experiments.ganeval.config import Config
 from experiments.ganeval.evaluate import HYPERPARAMETERS, JUDGED, column
@@ -20,14 +20,11 @@ def _columns(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _rows(table: str, preset: Config, columns: Sequence[str]) -> tuple[Row, ...]:
-    """A row for each line of printed numbers: the method, then what `columns`, if any, are called."""
-    rows = []
-    for line in Path(__file__).with_name(f"published_{table}.csv").read_text().splitlines():
-        method, *cells = line.split(",")
-        printed = [Published(*map(float, cell.split("+-"))) for cell in cells]
-        published = dict(zip(columns, printed, strict=False))
-        rows.append(Row(LABELS[method], (replace(preset, method=method),), published))
-    return tuple(rows)
+    """A row for each line of printed numbers, which starts with the method."""
+    printed = read_published(Path(__file__).with_name(f"published_{table}.csv"), columns)
+    return tuple(
+        Row(LABELS[method], (replace(preset, method=method),), numbers) for method, numbers in printed.items()
+    )
 
 
 def _rows_2(preset: Config) -> tuple[Row, ...]:
@@ -102,6 +99,8 @@ TABLES = {
         "and the probability that such a similarity exceeds one between real images. A share of 0.05 that is "
         "not chance is a finding.",
         metrics=_columns([f"{mode} {what}" for mode in MODES for what in ("share", "superiority")]),
-        rows=lambda preset: _rows("table4", preset, ()),
+        rows=lambda preset: tuple(
+            replace(row, published={}) for row in _rows("table4", preset, _columns(JUDGED))
+        ),
     ),
 }

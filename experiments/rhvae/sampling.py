@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipelines.image_stack import pad
-from data_pipelines.labelled_images import LabelledImages
+from data_pipelines.labelled_images import LabelledImages, label_by_set
 from experiments.rhvae.config import Config
 from experiments.rhvae.data import Study
 from experiments.rhvae.generative import make_flow, make_model
@@ -45,9 +45,7 @@ def synthetic_parts(config: Config, params: Any, z: np.ndarray, study: Study) ->
     images = manifold_sampling.decode(make_model(config), params, z[:, : config.num_samples])
     parts, first = {}, 0
     for name, one in study.sets.items():
-        own = images[first : first + one.num_classes]
-        labels = np.repeat(np.arange(one.num_classes, dtype=np.int32), own.shape[1])
-        parts[name] = LabelledImages(np.concatenate(list(own)), labels)
+        parts[name] = label_by_set(*images[first : first + one.num_classes])
         first += one.num_classes
     return parts
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.contract import Claim, Published, Row, Table
+from experiments.contract import Claim, Row, Table, read_published
 from experiments.rhvae import figures
 from experiments.rhvae.config import Config, Method, brains
 from experiments.rhvae.evaluate import metric_name
@@ -24,14 +24,8 @@ def _columns(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _rows(table: str, preset: Config, columns: tuple[str, ...]) -> tuple[Row, ...]:
-    """One row for each line of the printed numbers: the label, then mean and std of each column."""
-    rows = []
-    for line in Path(__file__).with_name(f"published_{table}.csv").read_text().splitlines():
-        label, *numbers = line.split(",")
-        pairs = zip(map(float, numbers[::2]), map(float, numbers[1::2]), strict=True)
-        printed = {column: Published(*pair) for column, pair in zip(columns, pairs, strict=False)}
-        rows.append(Row(label, (_config(label, preset),), printed))
-    return tuple(rows)
+    printed = read_published(Path(__file__).with_name(f"published_{table}.csv"), columns)
+    return tuple(Row(label, (_config(label, preset),), numbers) for label, numbers in printed.items())
 
 
 def _config(label: str, preset: Config) -> Config:

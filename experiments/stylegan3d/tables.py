@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from experiments.contract import Claim, Published, Row, Table
+from experiments.contract import Claim, Published, Row, Table, read_published
 from experiments.stylegan3d import figures
 from experiments.stylegan3d.config import SIZES, Config, Mixed, Networks, Projected
 from experiments.stylegan3d.evaluate import FRECHET
@@ -24,17 +24,15 @@ def _rows_1(preset: Config) -> tuple[Row, ...]:
 
 
 def _rows_2(preset: Config) -> tuple[Row, ...]:
-    """A row for each printed line: bMMD^2 and MS-SSIM, mean and deviation, and three Frechet distances."""
     rows = []
-    for line in Path(__file__).with_name("published_table2.csv").read_text().splitlines():
-        label, *values = line.split(",")
-        mmd, mmd_std, similarity, similarity_std, *frechet = map(float, values)
-        printed = {"bMMD2": Published(mmd, mmd_std), "MS-SSIM": Published(similarity, similarity_std)}
-        printed |= {name: Published(value) for name, value in zip(_FRECHET, frechet, strict=True)}
+    printed = read_published(
+        Path(__file__).with_name("published_table2.csv"), ("bMMD2", "MS-SSIM", *_FRECHET)
+    )
+    for label, numbers in printed.items():
         config = replace(preset, study="real", num_steps=0)
         if label != _REAL:
             config = replace(preset, study="samples", networks=_scale(preset.networks, label))
-        rows.append(Row(label, (config,), printed))
+        rows.append(Row(label, (config,), numbers))
     return tuple(rows)
 
 
