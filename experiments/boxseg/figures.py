@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 from data_pipelines.box_patches import correct_boxes
 from experiments.boxseg.config import Config
@@ -14,6 +13,7 @@ from experiments.contract import FinishedRow
 from jaxmed.ops import boxes as box_ops
 from jaxmed.report import pictures
 from jaxmed.report.figures import save
+from jaxmed.report.pyplot import Figure
 
 WINDOW_HU = (-100.0, 240.0)
 _OURS = "3D corrected, p = 16, 20 images"

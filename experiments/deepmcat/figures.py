@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.contract import FinishedRow
 from experiments.deepmcat.algorithm import MEASURES
@@ -13,6 +12,7 @@ from experiments.deepmcat.evaluate import cluster_images
 from jaxmed.report import contact_sheet
 from jaxmed.report.figures import save
 from jaxmed.report.histories import draw_histories
+from jaxmed.report.pyplot import Figure
 
 _TITLES = {
     "nmi previous": "NMI, t against t - 1",

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from data_pipelines.imaging_sets import SETS, draw_case, resample, standardise
 from experiments.contract import FinishedRow
@@ -13,6 +12,7 @@ from experiments.fsnet.config import Config
 from experiments.fsnet.evaluate import make_segmenter
 from jaxmed.report import label_maps, pictures
 from jaxmed.report.figures import save
+from jaxmed.report.pyplot import Figure
 
 _WINDOW = (-2.0, 4.0)
 """Shown intensities in standard deviations."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from experiments.contract import Data, FinishedRow
 from experiments.mpunet.config import NAMES, label
@@ -14,6 +13,7 @@ from jaxmed.metrics import log_plane
 from jaxmed.ops.sparse_annotation import UNKNOWN, Annotated
 from jaxmed.report import heat_maps, pictures
 from jaxmed.report.figures import save
+from jaxmed.report.pyplot import Figure
 
 _WINDOW = (-2.5, 2.5)
 _NUM_PLANES = 4

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 
 from data_pipelines.head_volumes import from_grid
 from experiments.contract import FinishedRow
@@ -15,6 +14,7 @@ from experiments.stylegan3d.evaluate import project
 from jaxmed.ops.styles import mix_styles
 from jaxmed.report import planes
 from jaxmed.report.figures import save
+from jaxmed.report.pyplot import Figure
 
 _WINDOW = (-1.0, 1.0)
 _NUM_SHOWN = 3

@@ -9,8 +9,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import stats
 
 BASELINE_SHARE = 0.01
 """Similarities above those of all but this share of the real images are called extreme."""
@@ -74,6 +74,8 @@ def compare_with_baseline(
     superiority = float((below + not_above).mean()) / (2 * len(baseline))
     rank = math.ceil(BASELINE_SHARE * len(baseline))
     count = int((similarities > ordered[-rank]).sum())
-    chance = stats.hypergeom.sf(count - 1, size + len(baseline), size, count + rank - 1) if count else 1.0
+    chance = (
+        scipy.stats.hypergeom.sf(count - 1, size + len(baseline), size, count + rank - 1) if count else 1.0
+    )
     is_found = count >= EXTREME_SHARE * size and chance < SIGNIFICANCE
     return Finding(superiority, count / size, float(chance), bool(is_found))

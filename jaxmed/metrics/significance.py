@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import scipy.stats
+import scipy
 from jaxtyping import Float, Real
 
 

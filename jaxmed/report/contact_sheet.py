@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
+
+from jaxmed.report.pyplot import Figure, plt
 
 
 def draw_rows(rows: Sequence[Sequence[np.ndarray] | np.ndarray], titles: Sequence[str] = ()) -> Figure:

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse
 
 from jaxmed.ops.principal_components import principal_plane, sigma_ellipse
+from jaxmed.report.pyplot import Figure, plt
 
 _COLOURS = ("black", "tab:blue", "tab:orange", "tab:green", "tab:red", "tab:purple", "tab:brown")
 
@@ -39,6 +37,8 @@ def draw_ellipses(panels: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     Args:
         panels: by title, the sets by name: (points, 2). The first set is drawn in black, up to six follow.
     """
+    from matplotlib.patches import Ellipse
+
     figure, axes = plt.subplots(1, len(panels), figsize=(5 * len(panels), 4.4), squeeze=False)
     for panel, (title, sets) in zip(axes[0], panels.items(), strict=True):
         for colour, (name, points) in zip(_COLOURS, sets.items(), strict=False):

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
 
+from jaxmed.report.pyplot import Figure, plt
 from jaxmed.report.table import TableReport
 
 PAPER_COLOUR, OUR_COLOUR = "0.72", "tab:blue"

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
+from jaxmed.report.pyplot import Figure, plt
 
 
 def draw_froc(

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from jaxmed.ops import riemannian, riemannian_sampling
 from jaxmed.ops.riemannian import Metric
+from jaxmed.report.pyplot import Axes, Figure, plt
 
 _GRID = 120
 _NUM_WRAPPED = 150

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
+
+from jaxmed.report.pyplot import Figure, plt
 
 _BRIGHT = 0.55
 

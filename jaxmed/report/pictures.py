@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.figure import Figure
+
+from jaxmed.report.pyplot import Figure, plt
 
 METHOD_COLOURS = ("tab:red", "tab:blue", "tab:green")
 
