@@ -168,7 +168,7 @@ def test_an_error_in_a_thread_does_not_wait_for_a_hanging_neighbour(executor):
     release.set()
 
 
-@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("executor", ["threads", pytest.param("tf", marks=pytest.mark.exhaustive)])
 def test_a_process_ends_with_the_iterator_open(executor):
     program = f"""
 import time
@@ -216,7 +216,8 @@ next(batches)
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
-    ("executor", "failure"), [("threads", "loader"), ("tf", "loader"), ("tf", "training")]
+    ("executor", "failure"),
+    [("threads", "loader"), pytest.param("tf", "loader", marks=pytest.mark.exhaustive), ("tf", "training")],
 )
 def test_a_process_that_fails_ends_although_a_loader_hangs(executor, failure, record_fault):
     command = [sys.executable, "-c", HANGING, executor, failure]

@@ -36,22 +36,29 @@ directory = Path(sys.argv[1])
 """
 
 _KILLED = """
-moment, size = sys.argv[2], 2**24
-checkpoints = Checkpoints(directory, max_to_keep=1)
-checkpoints.save(10, make_state(10, size))
-checkpoints.wait()
-state = jax.block_until_ready(make_state(20, size))
-if moment == "before the manifest":
-    manifest.write = die
-elif moment == "before the manifest has its name":
-    Path.replace = die
-elif moment == "while the step before is deleted":
-    shutil.rmtree = lambda path, **_: (next(path.rglob("*.ocdbt")).unlink(), die())
-checkpoints.save(20, state)
-while moment == "while arrays are written":
-    if any(path.stat().st_size > 2**20 for path in directory.glob("20.*/**/d/*")):
-        die()
-checkpoints.wait()
+def save_and_die(directory, moment, size):
+    checkpoints = Checkpoints(directory, max_to_keep=1)
+    checkpoints.save(10, make_state(10, size))
+    checkpoints.wait()
+    state = jax.block_until_ready(make_state(20, size))
+    if moment == "before the manifest":
+        manifest.write = die
+    elif moment == "before the manifest has its name":
+        Path.replace = die
+    elif moment == "while the step before is deleted":
+        shutil.rmtree = lambda path, **_: (next(path.rglob("*.ocdbt")).unlink(), die())
+    checkpoints.save(20, state)
+    while moment == "while arrays are written":
+        if any(path.stat().st_size > 2**20 for path in directory.glob("20.*/**/d/*")):
+            die()
+    checkpoints.wait()
+
+# Processes of their own, which all import once.
+for moment, size in zip(sys.argv[2::2], map(int, sys.argv[3::2])):
+    if not (child := os.fork()):
+        save_and_die(directory / moment, moment, size)
+        os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 _LIMITED = """
@@ -88,6 +95,24 @@ def check_latest(directory, step, size):
     jax.tree.map(np.testing.assert_array_equal, restored, make_state(step, size))
 
 
+MOMENTS = {
+    "while arrays are written": 2**24,
+    "before the manifest": 2**10,
+    "before the manifest has its name": 2**10,
+    "while the step before is deleted": 2**10,
+}
+"""The size of the state with which a process is killed at each moment."""
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A folder with the checkpoints of a process killed at each moment."""
+    folder = tmp_path_factory.mktemp("killed")
+    ended = run(_KILLED, folder, *(word for moment in MOMENTS.items() for word in moment))
+    assert ended.stdout.split() == [str(-signal.SIGKILL)] * len(MOMENTS), ended.stderr
+    return folder
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("moment", "step", "left"),
@@ -98,16 +123,15 @@ def check_latest(directory, step, size):
         ("while the step before is deleted", 20, ".deleted-10"),
     ],
 )
-def test_process_killed_in_the_middle_of_a_save(tmp_path, capfd, record_fault, moment, step, left):
+def test_process_killed_in_the_middle_of_a_save(killed, capfd, record_fault, moment, step, left):
     """Only one checkpoint is kept, so that one deleted too early would be missed."""
-    killed = run(_KILLED, tmp_path, moment)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert (tmp_path / left).exists()
-    check_latest(tmp_path, step, 2**24)
+    folder = killed / moment
+    assert (folder / left).exists()
+    check_latest(folder, step, MOMENTS[moment])
     said = capfd.readouterr().err
     lacks_manifest = left.startswith("20") and not left.endswith("tmp")
     assert said.endswith("the last good one is step 10\n") if lacks_manifest else said == ""
-    names = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in folder.iterdir()}
     assert names == ({str(step), "damaged"} if lacks_manifest else {str(step)})
     record_fault(f"2 SIGKILL during a save, {moment}", f"resumed from step {step}, values equal")
 

@@ -202,7 +202,7 @@ def open_mpi(port):
     return {"OMPI_MCA_orte_hnp_uri": f"1.0;tcp://127.0.0.1:{port}", "OMPI_COMM_WORLD_SIZE": "2"}
 
 
-@pytest.mark.parametrize("cluster", ["slurm", "open mpi"])
+@pytest.mark.parametrize("cluster", ["slurm", pytest.param("open mpi", marks=pytest.mark.exhaustive)])
 def test_processes_find_each_other_through_the_cluster(no_cluster, meet, free_port, cluster):
     processes = []
     for number in range(2):

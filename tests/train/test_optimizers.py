@@ -1,3 +1,5 @@
+import functools
+
 import chex
 import flax.linen as nn
 import jax
@@ -42,6 +44,7 @@ class Perceptron(nn.Module):
         return nn.Dense(1, param_dtype=x.dtype)(nn.relu(nn.Dense(8, param_dtype=x.dtype)(x)))
 
 
+@functools.cache
 def make_algorithm(num_batches):
     return supervised(
         Perceptron(),
@@ -70,7 +73,10 @@ def draw_batches(count, size):
     return list(np.random.default_rng(0).normal(size=(count, size, 4)))
 
 
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-12)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    [pytest.param(np.float32, 1e-5, marks=pytest.mark.exhaustive), (np.float64, 1e-12)],
+)
 def test_accumulated_batches_equal_the_large_batch(dtype, tolerance):
     """Two updates of Adam, each from one batch of 24 or from three of 8."""
     small = draw_batches(6, 8)
@@ -81,7 +87,7 @@ def test_accumulated_batches_equal_the_large_batch(dtype, tolerance):
     chex.assert_trees_all_close(found, expected, rtol=tolerance, atol=tolerance)
 
 
-@pytest.mark.parametrize("mode", ["jit", "pmap"])
+@pytest.mark.parametrize("mode", [pytest.param("jit", marks=pytest.mark.exhaustive), "pmap"])
 def test_accumulation_works_per_device_and_dispatched_together(mode):
     batches = draw_batches(6, 8)
     expected = train(3, batches, np.float32)
@@ -100,7 +106,9 @@ def test_a_batch_with_nan_is_left_out_of_the_mean():
 def test_accumulation_compiles_once_and_donates_its_sums():
     algorithm, devices = make_algorithm(2), mesh.make_mesh(1)
     batch = {"x": draw_batches(1, 8)[0].astype(np.float32)}
-    state, key = mesh.replicate((algorithm.init(jax.random.key(0), batch), jax.random.key(1)), devices)
+    state, key = mesh.replicate(
+        (jax.jit(algorithm.init)(jax.random.key(0), batch), jax.random.key(1)), devices
+    )
     step, batch = fit.compile_step(algorithm, devices), mesh.put_batch(batch, devices)
     memory = step.lower(state, batch, key).compile().memory_analysis()
     assert memory.alias_size_in_bytes == sum(leaf.nbytes for leaf in jax.tree.leaves(state))

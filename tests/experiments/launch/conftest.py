@@ -50,7 +50,6 @@ def start(*options, module, arguments=()):
     launcher = subprocess.Popen(
         list(map(str, command)),
         cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=0"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -2,10 +2,15 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from experiments.fbpaug.config import PRESETS
+from experiments.verbs import runs
+from experiments.verbs.errors import UserError
+from experiments.verbs.options import MeshOptions, RunOptions
 
 
 def read(workdir):
@@ -33,6 +38,15 @@ def test_two_processes_train_and_evaluate_as_one(launch, tmp_path, monkeypatch):
             assert other_result["scores"][metric][case] == pytest.approx(value, rel=1e-3, abs=1e-3), metric
 
 
+def test_volume_that_would_lie_on_devices_of_two_processes_is_refused(monkeypatch):
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    monkeypatch.setattr(jax, "local_device_count", lambda: jax.device_count() // 2)
+    options = RunOptions(mesh=MeshOptions(space=8))
+    with pytest.raises(UserError, match=r"--mesh\.space 8 does not divide the 4 devices of a process"):
+        runs.make_mesh(PRESETS["tiny"], options)
+
+
+@pytest.mark.exhaustive
 def test_volume_is_split_over_the_devices_of_one_process_only(launch, tmp_path):
     options = ["train", "fbpaug", "tiny", "--mesh.space", "4", "--workdir", tmp_path]
     finished = launch("--processes", 2, "--devices", 2, module="experiments", arguments=options)

@@ -15,6 +15,7 @@ PAPER = "fbpaug"
 
 def test_papers_are_measured_in_processes_of_their_own_and_written_together(tmp_path, capsys):
     arguments = ["--all", "--papers", PAPER, "--steps", "2", "--workdir", str(tmp_path), "--mesh.data", "1"]
+    arguments += ["--input", "threads"]
     assert bench_all.without_paper(arguments) == 0
     together = json.loads((tmp_path / "bench-tiny.json").read_text())
     (entry,) = together["measurements"]

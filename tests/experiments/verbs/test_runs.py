@@ -191,8 +191,12 @@ def test_train_prints_the_scores(toy, tmp_path, capsys):
     assert "weight: mean 1.0" in capsys.readouterr().out
 
 
+@pytest.mark.exhaustive
 def test_killed_process_goes_on_from_its_checkpoint_and_ends_with_the_same_numbers(tmp_path):
-    """SIGKILL to `python -m experiments train` after its first checkpoint, then the same command again."""
+    """SIGKILL to `python -m experiments train` after its first checkpoint, then the same command again.
+
+    What `test_kill_loop.py` does to the run of a small paper, done to the command line.
+    """
     sizes = ("--num-steps", "12", "--checkpoint-every", "3", "--log-every", "1")
     program = (
         sys.executable,
