@@ -74,7 +74,7 @@ def started():
     return start
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def launch():
     """`launch(*options, module=..., arguments=...)` runs the launcher to its end."""
 
