@@ -10,6 +10,7 @@ from experiments.verbs import papers, runs
 from jaxmed.deploy import bundle
 
 GIVING = [name for name in papers.paper_names() if papers.find_paper(name).make_inference is not None]
+SAMPLE = ("deepmcat", "fbpaug")
 
 
 @functools.cache
@@ -21,7 +22,10 @@ def inference_of(paper):
     return experiment, experiment.make_inference(config, state)
 
 
-@pytest.mark.parametrize("paper", GIVING)
+@pytest.mark.parametrize(
+    "paper",
+    [pytest.param(paper, marks=() if paper in SAMPLE else pytest.mark.exhaustive) for paper in GIVING],
+)
 def test_exported_network_gives_the_bits_of_the_original(paper, tmp_path):
     experiment, inference = inference_of(paper)
     files = bundle.make_bundle(
