@@ -1,5 +1,6 @@
 """The generative models: one for each class of each set, and the one with two latents of Fig. 1."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -34,6 +35,7 @@ def make_flow(config: Config) -> Flow | None:
     return Flow(sizes.temperature, sizes.floor, sizes.num_leapfrog, sizes.leapfrog_step, sizes.beta_zero_sqrt)
 
 
+@functools.lru_cache(maxsize=8)
 def make_generators(config: Config, num_models: int) -> Algorithm:
     """All models side by side, each on its part of the batch."""
     optimizer = optimizers.clip(optax.adam(config.generator.learning_rate), _MAX_GRADIENT_NORM)

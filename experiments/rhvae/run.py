@@ -19,7 +19,7 @@ from jaxmed.train.fit import Algorithm, init_from_shapes
 def make_algorithm(config: Config, data_: Data | None) -> Algorithm:
     """All generative models of the method, or, where it has none, all its classifiers of the last kind."""
     if config.method in data.GENERATIVE:
-        return generative.make_generators(config, data.num_models(config))
+        return generative.make_generators(generator_config(config), data.num_models(config))
     return classifiers.make_ensemble(config, classifiers.kinds(config)[-1])
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.verbs import configs, list_papers, options, papers, runs
+from experiments.verbs import training as verbs_training
 from jaxmed.train import fit, mesh
 
 CASES = [
@@ -18,6 +19,10 @@ CASES = [
     for name in papers.paper_names()
     for method in (list_papers.methods(papers.find_paper(name)) or (None,))
 ]
+
+
+def name_case(case):
+    return "-".join(filter(None, case))
 
 
 def make_config(paper, method, preset="tiny"):
@@ -39,7 +44,7 @@ def make_data(tmp_path_factory):
     return make
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: "-".join(filter(None, case)))
+@pytest.fixture(scope="module", params=CASES, ids=name_case)
 def case(request):
     """Of the module's scope, so that the checks of one case follow each other and share its programs."""
     return request.param
@@ -54,9 +59,32 @@ def cases_by_step():
     return list(by_step.values())
 
 
-@pytest.fixture(scope="module", params=cases_by_step(), ids=lambda case: "-".join(filter(None, case)))
+@pytest.fixture(scope="module", params=cases_by_step(), ids=name_case)
 def step_case(request):
     return request.param
+
+
+def sample(cases, chosen):
+    """All cases, of which the default suite runs those that are chosen."""
+    return [
+        pytest.param(case, id=name_case(case), marks=() if case in chosen else pytest.mark.exhaustive)
+        for case in cases
+    ]
+
+
+def own_steps():
+    """Of each paper the step of the method that is named like it, or else the last one."""
+    by_paper = {case[0]: case for case in sorted(cases_by_step(), key=lambda case: case[0] == case[1])}
+    return set(by_paper.values())
+
+
+def first_steps():
+    """Of each paper the step of the first method, mostly a baseline."""
+    return {case[0]: case for case in reversed(cases_by_step())}.values()
+
+
+def steps(chosen):
+    return pytest.mark.parametrize("step_case", sample(cases_by_step(), chosen), indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +101,15 @@ class Training:
 
     def __init__(self, experiment, config, data):
         self.data, self.algorithm = data, experiment.make_algorithm(config, data)
+        self.example_batch = experiment.example_batch(config)
 
     @functools.cached_property
     def start(self):
-        return jax.device_get(jax.jit(self.algorithm.init)(jax.random.key(0), next(self.data.batches(0))))
+        # As stages of a run start, whose program this is too.
+        start, _ = verbs_training.start_anew(
+            self.algorithm, jax.random.key(0), self.example_batch, mesh.make_mesh(1)
+        )
+        return jax.device_get(start())
 
     @functools.cached_property
     def straight(self):
@@ -136,6 +169,7 @@ def shapes_around_a_step(algorithm, batch_structure, batch_leaves):
     return state, *jax.eval_shape(algorithm.step, state, batch, key)
 
 
+@steps(own_steps())
 def test_paper_preset_keeps_shapes(step_case):
     """Nothing is computed: the paper's own sizes, by shapes alone."""
     experiment, config = papers.find_paper(step_case[0]), make_config(*step_case, preset="paper")
@@ -157,6 +191,7 @@ def test_batches_are_as_announced(case, make_data):
     }
 
 
+@steps({*first_steps(), *own_steps()})
 def test_step_compiles_once_and_trains_every_leaf(training, compile_step):
     devices = mesh.make_mesh(1)
     batch = mesh.put_batch(next(training.data.batches(0)), devices)
@@ -184,6 +219,7 @@ def test_step_compiles_once_and_trains_every_leaf(training, compile_step):
     assert not still
 
 
+@steps({*first_steps(), *own_steps()})
 def test_resumed_run_equals_straight_run(training):
     straight, seen = training.straight
     half, first = training.run(2)
@@ -192,19 +228,28 @@ def test_resumed_run_equals_straight_run(training):
     assert seen == first + rest
 
 
+@steps(own_steps())
 def test_four_devices_equal_one(training):
     _, four = training.run(3, devices=4)
     chex.assert_trees_all_close(training.straight[1][:3], four, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "step_case", {name: (name, method) for name, method in reversed(cases_by_step())}.values(), indirect=True
-)
+@steps(first_steps())
 def test_runs_with_one_program_per_device(training):
-    """One method of each paper: the mode is the business of `fit` and of the operations, not of methods."""
     state, seen = training.run(2, devices=4, mode="pmap")
     assert all(np.isfinite(list(metrics.values())).all() for metrics in seen)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
+
+
+def fill(tree):
+    """Numbers between 0 and 1 for floating-point leaves, and zeros: nothing is compiled to draw them."""
+    rng = np.random.default_rng(0)
+
+    def draw(leaf):
+        values = rng.uniform(size=leaf.shape) * np.issubdtype(leaf.dtype, np.floating)
+        return jnp.asarray(values, leaf.dtype)
+
+    return jax.tree.map(draw, tree)
 
 
 def config_of_row(case, table):
@@ -220,12 +265,22 @@ def config_of_row(case, table):
     return next(found, None)
 
 
+def cases_of_tables():
+    """The method of the last row of each table."""
+    for name in papers.paper_names():
+        experiment = papers.find_paper(name)
+        for table in experiment.tables.values():
+            config = table.rows(experiment.presets["tiny"])[-1].configs[-1]
+            yield name, experiment.method_field and getattr(config, experiment.method_field)
+
+
+@pytest.mark.parametrize("case", sample(CASES, set(cases_of_tables())), indirect=True)
 def test_scores_hold_what_the_tables_show(case, make_data, tmp_path):
     experiment = papers.find_paper(case[0])
 
     def scores_of(config, data):
-        state = jax.jit(functools.partial(runs.init_state, experiment, config))(jax.random.key(0))
-        return experiment.evaluate(config, state, data)
+        init = functools.partial(runs.init_state, experiment, config)
+        return experiment.evaluate(config, fill(jax.eval_shape(init, jax.random.key(0))), data)
 
     found = [scores_of(make_config(*case), make_data(*case))]
     for table in experiment.tables.values():
