@@ -58,7 +58,7 @@ def test_as_many_clusters_as_points_leaves_no_distance():
     assert found.inertia == pytest.approx(0, abs=1e-3)
 
 
-@pytest.mark.parametrize("devices", [3, 8])
+@pytest.mark.parametrize("devices", [3, pytest.param(8, marks=pytest.mark.exhaustive)])
 def test_devices_and_chunks_change_no_assignment(devices):
     one = clustering.kmeans(POINTS, START)
     many = clustering.kmeans(POINTS, START, mesh=make_mesh(devices), chunk=16)

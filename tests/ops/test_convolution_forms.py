@@ -15,7 +15,7 @@ LAYOUTS = {1: ("NWC", "WIO", "NWC"), 2: ("NHWC", "HWIO", "NHWC"), 3: ("NDHWC", "
 
 
 def sample(shape, seed=0, dtype=jnp.float32):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape), dtype)
+    return jnp.asarray(np.random.default_rng(seed).normal(size=shape).astype(dtype))
 
 
 def reference(x, kernel, stride, padding, dilation, num_groups):
@@ -101,10 +101,11 @@ def test_bfloat16_is_as_near_to_the_exact_result_as_that_of_lax(case, one_device
     options = {"num_groups": 1, **options}
     x = sample((2, *spatial, inside), 0, jnp.bfloat16)
     kernel = sample((*window, inside // options["num_groups"], outside), 1, jnp.bfloat16)
-    y = functools.partial(convolution.conv, **options)
-    exact = y(x.astype(jnp.float32), kernel.astype(jnp.float32))
-    assert y(x, kernel).dtype == jnp.bfloat16
-    np.testing.assert_allclose(y(x, kernel), exact, rtol=0, atol=2**-7 * np.abs(exact).max())
+    conv = jax.jit(functools.partial(convolution.conv, **options))
+    exact = np.asarray(conv(*(np.asarray(array).astype(np.float32) for array in (x, kernel))))
+    y = np.asarray(conv(x, kernel))
+    assert y.dtype == jnp.bfloat16
+    np.testing.assert_allclose(y.astype(np.float32), exact, rtol=0, atol=2**-7 * np.abs(exact).max())
 
 
 def primitives(function, *arguments):

@@ -53,7 +53,7 @@ def test_transposes_are_those_of_the_plain_transforms(size, period):
         np.testing.assert_allclose(pulled, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("num_devices", [4, 8])
+@pytest.mark.parametrize("num_devices", [4, pytest.param(8, marks=pytest.mark.exhaustive)])
 def test_split_batch_gives_the_same_without_communication(num_devices):
     images = random(8, 8, 8)
     mesh = jax.make_mesh((num_devices,), (types.DATA_AXIS,), axis_types=(AxisType.Auto,))

@@ -7,12 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxmed.ops import convolution, filtered_resampling
-from jaxmed.ops.modulation import demodulation, modulated_conv
+from jaxmed.ops import convolution, filtered_resampling, modulation
+
+modulated_conv = jax.jit(modulation.modulated_conv, static_argnames=("demodulate", "convolve"))
+demodulation = jax.jit(modulation.demodulation)
 
 
 def draw(rng, *shape):
-    return jnp.asarray(rng.normal(size=shape))
+    return jnp.asarray(rng.normal(size=shape), jax.dtypes.canonicalize_dtype(float))
 
 
 @pytest.fixture
@@ -46,13 +48,13 @@ def test_scaled_activations_equal_a_kernel_for_each_example(demodulate):
         rng = np.random.default_rng(0)
         x, kernel, styles = draw(rng, 2, 4, 3, 5, 2), draw(rng, 3, 3, 3, 2, 4), draw(rng, 2, 2)
         found = modulated_conv(x, kernel, styles, demodulate=demodulate)
-        wanted = grouped(x, kernel, styles, demodulate=demodulate)
+        wanted = jax.jit(grouped, static_argnames="demodulate")(x, kernel, styles, demodulate=demodulate)
     np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-12)
 
 
 def test_demodulated_kernels_have_unit_norm_whatever_the_style(arrays):
     _, kernel, styles = (np.asarray(array) for array in arrays)
-    scale = np.asarray(demodulation(jnp.asarray(kernel), 100 * jnp.asarray(styles)))
+    scale = np.asarray(demodulation(kernel, 100 * styles))
     own = kernel[None] * 100 * styles[:, None, None, None, :, None] * scale[:, None, None, None, None, :]
     np.testing.assert_allclose(np.sqrt((own**2).sum(axis=(1, 2, 3, 4))), 1, rtol=1e-5)
 
@@ -61,5 +63,5 @@ def test_a_style_of_ones_without_demodulation_changes_nothing(arrays):
     x, kernel, styles = arrays
     convolve = functools.partial(filtered_resampling.upsample_conv, taps=(1.0, 3.0, 3.0, 1.0))
     for function in (convolution.conv, convolve):
-        found = modulated_conv(x, kernel, jnp.ones_like(styles), demodulate=False, convolve=function)
-        np.testing.assert_array_equal(found, function(x, kernel))
+        found = modulated_conv(x, kernel, np.ones_like(styles), demodulate=False, convolve=function)
+        np.testing.assert_array_equal(found, jax.jit(function)(x, kernel))

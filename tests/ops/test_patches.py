@@ -6,11 +6,13 @@ import pytest
 from jaxmed.ops import patches
 from jaxmed.ops.example_keys import example_keys
 
+take_crops = jax.jit(patches.take_crops, static_argnums=3)
+
 
 def test_crops_are_slices_of_their_examples():
     examples = np.arange(3 * 5 * 6 * 7 * 2, dtype=np.int16).reshape(3, 5, 6, 7, 2)
     index, starts = np.array([2, 0, 2]), np.array([[0, 1, 2], [3, 4, 5], [1, 0, 4]])
-    crops = patches.take_crops(jnp.asarray(examples), jnp.asarray(index), jnp.asarray(starts), (2, 2, 2))
+    crops = take_crops(jnp.asarray(examples), jnp.asarray(index), jnp.asarray(starts), (2, 2, 2))
     expected = [
         examples[i, d : d + 2, h : h + 2, w : w + 2] for i, (d, h, w) in zip(index, starts, strict=True)
     ]
@@ -19,16 +21,14 @@ def test_crops_are_slices_of_their_examples():
 
 
 def test_axes_that_are_not_cropped_are_taken_whole():
-    examples = jnp.arange(24.0).reshape(2, 3, 4)
-    crops = patches.take_crops(examples, jnp.array([1]), jnp.array([[1]]), (2,))
-    np.testing.assert_array_equal(crops, examples[1:, 1:])
+    examples = jnp.asarray(np.arange(24, dtype=np.float32).reshape(2, 3, 4))
+    crops = take_crops(examples, jnp.array([1]), jnp.array([[1]]), (2,))
+    np.testing.assert_array_equal(crops, np.asarray(examples)[1:, 1:])
 
 
 def test_crops_beyond_the_end_are_moved_inside():
     examples = jnp.arange(5.0)[None]
-    np.testing.assert_array_equal(
-        patches.take_crops(examples, jnp.array([0]), jnp.array([[4]]), (3,)), [[2, 3, 4]]
-    )
+    np.testing.assert_array_equal(take_crops(examples, jnp.array([0]), jnp.array([[4]]), (3,)), [[2, 3, 4]])
 
 
 def test_starts_are_uniform_over_all_places():

@@ -80,7 +80,7 @@ def test_exact_equals_scikit_image(size, num_angles):
     assert np.abs(ours - reference).max() < 1e-5 * reference.max()
 
 
-@pytest.mark.parametrize("size", [64, 65])
+@pytest.mark.parametrize("size", [64, pytest.param(65, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("ellipses", [SHEPP_LOGAN, DISC], ids=["shepp_logan", "disc"])
 def test_projection_is_as_close_to_the_analytic_sinogram_as_scikit_image(size, ellipses):
     image, truth = ellipse_image(ellipses, size), ellipse_sinogram(ellipses, size, 60)
@@ -99,7 +99,9 @@ def test_error_of_the_projector_falls_with_the_pixel_size():
     assert errors[1] < 0.55 * errors[0]
 
 
-@pytest.mark.parametrize(("size", "num_angles"), [(64, 90), (65, 91)])
+@pytest.mark.parametrize(
+    ("size", "num_angles"), [(64, 90), pytest.param(65, 91, marks=pytest.mark.exhaustive)]
+)
 @pytest.mark.parametrize("ellipses", [SHEPP_LOGAN, DISC], ids=["shepp_logan", "disc"])
 def test_reconstruction_is_as_close_to_the_truth_as_scikit_image(size, num_angles, ellipses):
     truth, sinogram = ellipse_image(ellipses, size), ellipse_sinogram(ellipses, size, num_angles)

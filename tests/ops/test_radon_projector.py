@@ -16,6 +16,7 @@ from jaxmed.ops import radon, radon_backprojector, radon_projector
 THETA = np.linspace(0.0, np.pi / 4, 11)
 COSINES, SINES = np.cos(THETA), np.sin(THETA)
 FOOTPRINTS = [("joseph", 30), ("pixel", 30), ("pixel", 12)]
+CHUNKS = [("joseph", 30, 1), ("joseph", 30, 100), ("pixel", 30, 11), ("pixel", 30, None), ("pixel", 12, 3)]
 
 
 def dense_matrix(size, num_detectors, footprint):
@@ -45,8 +46,14 @@ def test_all_forms_equal_the_dense_matrix(footprint, num_detectors):
     np.testing.assert_allclose(image, np.einsum("kdyx,kdob->yxob", matrix, views), atol=3e-5)
 
 
-@pytest.mark.parametrize("angles_per_chunk", [1, 3, 11, 100, None])
-@pytest.mark.parametrize(("footprint", "num_detectors"), FOOTPRINTS)
+@pytest.mark.parametrize(
+    ("footprint", "num_detectors", "angles_per_chunk"),
+    [
+        pytest.param(*case, marks=() if case in CHUNKS else pytest.mark.exhaustive)
+        for footprint in FOOTPRINTS
+        for case in ((*footprint, number) for number in (1, 3, 11, 100, None))
+    ],
+)
 def test_chunks_of_angles_equal_the_scan_over_rows(footprint, num_detectors, angles_per_chunk):
     images, geometry = jnp.asarray(random_images()), (COSINES, SINES, num_detectors, footprint)
     compile_as_users = functools.partial(jax.jit, compiler_options={"xla_cpu_use_fusion_emitters": True})
@@ -84,7 +91,7 @@ def test_accelerators_get_the_chunks_and_cpus_the_rows():
         assert results in loop and sums not in loop and blocks not in loop
 
 
-@pytest.mark.parametrize("num_devices", [4, 8])
+@pytest.mark.parametrize("num_devices", [4, pytest.param(8, marks=pytest.mark.exhaustive)])
 def test_chunks_of_angles_of_a_split_batch_are_the_same_without_communication(num_devices):
     """The form for accelerators; under jit, and as one program per device, as with --compile pmap."""
     images = np.random.default_rng(0).standard_normal((21, 21, 4, 8), dtype=np.float32)
