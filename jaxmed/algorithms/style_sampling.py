@@ -44,19 +44,16 @@ class StyleSampler:
 
     def noise(self, count: int) -> tuple[jax.Array, ...]:
         """The maps, the same for each image: (count, *spatial, 1)."""
-        one = draw_inputs(self.generator, self._key(_NOISE), 1).noise
-        return tuple(jnp.broadcast_to(array, (count, *array.shape[1:])) for array in one)
+        return _noise(self.generator, self._key(_NOISE), count)
 
     def map(self, latents: jax.Array) -> jax.Array:
         """Styles (count, width) of latents (count, width)."""
-        return jnp.asarray(self.generator.apply(self.variables, latents, method="map_one"))
+        return _map(self.generator, self.variables, latents)
 
     def mean_style(self) -> tuple[jax.Array, float]:
         """Mean of the styles of 10,000 latents, and the root of their mean squared distance from it."""
-        styles = self.map(jax.random.normal(self._key(_MEAN), (_NUM_MAPPED, self.generator.latent_width)))
-        mean = styles.mean(axis=0)
-        distances = jnp.square(styles - jnp.broadcast_to(mean, styles.shape)).sum(axis=1)
-        return mean, float(jnp.sqrt(distances.mean()))
+        mean, deviation = _mean_style(self.generator, self.variables, self._key(_MEAN))
+        return mean, float(deviation)
 
     def draw_styles(self, count: int, *, psi: float = 1.0, seed: int = 0) -> jax.Array:
         """Styles (count, styles, width) of random latents.
@@ -74,8 +71,8 @@ class StyleSampler:
 
     def synthesise(self, styles: jax.Array) -> np.ndarray:
         """Images (count, *size, 1) of styles (count, styles, width)."""
-        size = self.batch_size
-        padded = jnp.concatenate([styles, jnp.repeat(styles[-1:], -len(styles) % size, axis=0)])
+        size, given = self.batch_size, np.asarray(styles)
+        padded = np.concatenate([given, np.repeat(given[-1:], -len(given) % size, axis=0)])
         noise, function = self.noise(size), _synthesis(self.generator)
         parts = [
             np.asarray(function(self.variables, padded[start : start + size], noise))
@@ -109,6 +106,25 @@ class StyleSampler:
             search,
             progress=progress,
         )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 2))
+def _noise(generator: Any, key: jax.Array, count: int) -> tuple[jax.Array, ...]:
+    one = draw_inputs(generator, key, 1).noise
+    return tuple(jnp.broadcast_to(array, (count, *array.shape[1:])) for array in one)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _map(generator: Any, variables: PyTree, latents: jax.Array) -> jax.Array:
+    return generator.apply(variables, latents, method="map_one")
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _mean_style(generator: Any, variables: PyTree, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    styles = _map(generator, variables, jax.random.normal(key, (_NUM_MAPPED, generator.latent_width)))
+    mean = styles.mean(axis=0)
+    distances = jnp.square(styles - jnp.broadcast_to(mean, styles.shape)).sum(axis=1)
+    return mean, jnp.sqrt(distances.mean())
 
 
 @functools.lru_cache(maxsize=8)

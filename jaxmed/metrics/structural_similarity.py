@@ -1,5 +1,6 @@
 """Structural similarity of images and volumes at one and at several scales, on the device."""
 
+import functools
 import math
 from typing import Literal, NamedTuple
 
@@ -83,13 +84,7 @@ def multi_scale_ssim(
             f"num_scales: {count}; images of {first.shape[1:-1]} have room for 1 to {fitting} with a window "
             f"of {window_size}"
         )
-    product = jnp.ones(len(first))
-    for scale, weight in enumerate(_exponents(count)):
-        whole, contrast = _similarity(first, second, data_range, window_size)
-        product *= jnp.maximum(whole if scale == count - 1 else contrast, 0.0) ** weight
-        if scale < count - 1:
-            first, second = _halve(first), _halve(second)
-    return product
+    return _multi_scale(first, second, data_range, window_size, count)
 
 
 class ScaleMoments(NamedTuple):
@@ -106,6 +101,7 @@ class ScaleMoments(NamedTuple):
     variance: Array
 
 
+@functools.partial(jax.jit, static_argnames=("data_range", "window_size"))
 def scale_moments(
     images: Float[Array, "images *spatial channels"], *, data_range: float, window_size: int = 11
 ) -> list[ScaleMoments]:
@@ -128,6 +124,7 @@ def scale_moments(
     return found
 
 
+@functools.partial(jax.jit, static_argnames=("data_range", "window_size"))
 def compare_moments(
     first: list[ScaleMoments], second: list[ScaleMoments], *, data_range: float, window_size: int = 11
 ) -> Float[Array, "first second"]:
@@ -168,6 +165,18 @@ def count_scales(spatial: tuple[int, ...], window_size: int = 11) -> int:
     )
 
 
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _multi_scale(first: Array, second: Array, data_range: float, window_size: int, count: int) -> Array:
+    product = jnp.ones(len(first))
+    for scale, weight in enumerate(_exponents(count)):
+        whole, contrast = _similarity(first, second, data_range, window_size)
+        product *= jnp.maximum(whole if scale == count - 1 else contrast, 0.0) ** weight
+        if scale < count - 1:
+            first, second = _halve(first), _halve(second)
+    return product
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
 def _similarity(x: Array, y: Array, data_range: float, window_size: int) -> tuple[Array, Array]:
     """Mean over sites and channels of the whole measure, and of contrast and structure alone."""
     x, y = x.astype(jnp.float32), y.astype(jnp.float32)

@@ -14,6 +14,9 @@ SCORES = jnp.asarray(GENERATOR.uniform(size=NUM_EXAMPLES), jnp.float32)
 FEATURES = jnp.asarray(GENERATOR.normal(size=(NUM_EXAMPLES, 3)), jnp.float32)
 KEY = jax.random.key(0)
 
+top_n = jax.jit(selection.top_n, static_argnums=2, static_argnames="order")
+mixture = jax.jit(selection.mixture, static_argnums=2)
+
 SAMPLERS = {
     "random": functools.partial(selection.random, NUM_EXAMPLES, key=KEY),
     "top_n": functools.partial(selection.top_n, SCORES),
@@ -27,9 +30,13 @@ SAMPLERS = {
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-@pytest.mark.parametrize("num_queries", [1, NUM_QUERIES, NUM_EXAMPLES - len(LABELLED)])
+@pytest.mark.parametrize(
+    "num_queries",
+    [1, pytest.param(NUM_QUERIES, marks=pytest.mark.exhaustive), NUM_EXAMPLES - len(LABELLED)],
+)
 def test_samplers_give_as_many_new_examples_as_asked_for(name, num_queries):
-    chosen = SAMPLERS[name](labelled=LABELLED, num_queries=num_queries)
+    sample = jax.jit(SAMPLERS[name], static_argnames="num_queries")
+    chosen = sample(labelled=LABELLED, num_queries=num_queries)
     assert chosen.shape == (num_queries,)
     assert len(set(chosen.tolist()) - set(LABELLED.tolist())) == num_queries
     with pytest.raises(ValueError, match="wanted 1 to 56"):
@@ -39,9 +46,9 @@ def test_samplers_give_as_many_new_examples_as_asked_for(name, num_queries):
 def test_top_n_takes_the_most_uncertain_and_the_published_order_the_surest():
     unlabelled = np.setdiff1d(np.arange(NUM_EXAMPLES), LABELLED)
     by_score = unlabelled[np.argsort(np.asarray(SCORES)[unlabelled])]
-    found = selection.top_n(SCORES, LABELLED, NUM_QUERIES)
+    found = top_n(SCORES, LABELLED, NUM_QUERIES)
     np.testing.assert_array_equal(found, by_score[::-1][:NUM_QUERIES])
-    found = selection.top_n(SCORES, LABELLED, NUM_QUERIES, order="published_code")
+    found = top_n(SCORES, LABELLED, NUM_QUERIES, order="published_code")
     np.testing.assert_array_equal(found, by_score[:NUM_QUERIES])
 
 
@@ -55,9 +62,9 @@ def test_random_is_uniform_and_depends_on_the_key():
 
 
 def test_mixture_is_four_fifths_top_n():
-    found = selection.mixture(SCORES, LABELLED, 20, KEY)
-    np.testing.assert_array_equal(found[:16], selection.top_n(SCORES, LABELLED, 16))
-    other = selection.mixture(SCORES, LABELLED, 20, jax.random.key(1))
+    found = mixture(SCORES, LABELLED, 20, KEY)
+    np.testing.assert_array_equal(found[:16], top_n(SCORES, LABELLED, 16))
+    other = mixture(SCORES, LABELLED, 20, jax.random.key(1))
     np.testing.assert_array_equal(found[:16], other[:16])
     assert not np.array_equal(found[16:], other[16:])
 

@@ -34,7 +34,7 @@ def test_members_train_as_they_would_alone(one_by_one):
     state = jax.jit(together.init)(jax.random.key(0), batch())
     step = jax.jit(together.step)
     alone_step = jax.jit(member().step)
-    alone = [jax.tree.map(lambda leaf, m=m: leaf[m], state.members) for m in range(MEMBERS)]
+    alone = [jax.tree.map(lambda leaf, m=m: np.asarray(leaf)[m], state.members) for m in range(MEMBERS)]
     for number in range(3):
         key = jax.random.key(number)
         state, metrics = step(state, batch(), key)
@@ -47,7 +47,9 @@ def test_members_train_as_they_would_alone(one_by_one):
     assert int(state.step) == 3
     for m in range(MEMBERS):
         jax.tree.map(
-            lambda stacked, single, m=m: np.testing.assert_allclose(stacked[m], single, rtol=1e-5, atol=1e-6),
+            lambda stacked, single, m=m: np.testing.assert_allclose(
+                np.asarray(stacked)[m], single, rtol=1e-5, atol=1e-6
+            ),
             state.members,
             alone[m],
         )
@@ -80,19 +82,21 @@ def test_predictions_are_those_of_each_member():
     images = jnp.asarray(batch()["image"][:, 0])
     model, variables = Perceptron(2, widths=(4,)), state.members.net.variables
     outputs = replicas.predict(model, variables, images)
-    own = jax.tree.map(lambda leaf: leaf[1], variables)
-    np.testing.assert_allclose(outputs[1], model.apply(own, images, train=False), rtol=1e-5)
+    own = jax.tree.map(lambda leaf: np.asarray(leaf)[1], variables)
+    wanted = jax.jit(lambda own: model.apply(own, images, train=False))(own)
+    np.testing.assert_allclose(np.asarray(outputs)[1], wanted, rtol=1e-5)
 
 
 def test_mean_losses_are_each_members_own():
     model = Perceptron(2, widths=(4,))
-    state = replicas.replicate(member(), MEMBERS).init(jax.random.key(0), batch())
+    state = jax.jit(replicas.replicate(member(), MEMBERS).init)(jax.random.key(0), batch())
     rng = np.random.default_rng(1)
     inputs = jnp.asarray(rng.normal(size=(MEMBERS, 6, 5)), jnp.float32)
     labels = jnp.asarray(rng.integers(2, size=(MEMBERS, 6)), jnp.int32)
     loss, variables = optax.softmax_cross_entropy_with_integer_labels, state.members.net.variables
     found = replicas.mean_losses(model, loss, variables, inputs, labels)
+    alone = jax.jit(lambda own, x, y: loss(model.apply(own, x, train=False), y).mean())
     for number in range(MEMBERS):
-        own = jax.tree.map(lambda leaf, n=number: leaf[n], variables)
-        wanted = loss(model.apply(own, inputs[number], train=False), labels[number]).mean()
+        own = jax.tree.map(lambda leaf, n=number: np.asarray(leaf)[n], variables)
+        wanted = alone(own, np.asarray(inputs)[number], np.asarray(labels)[number])
         np.testing.assert_allclose(found[number], wanted, rtol=1e-6)

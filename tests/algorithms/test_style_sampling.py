@@ -25,9 +25,9 @@ class Linear(NamedTuple):
         return jnp.einsum("bsw,s->bw", styles, variables["params"])[..., None] + 0.1 * noise[-1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sampler():
-    return StyleSampler(Linear(), {"params": jnp.array([1.0, 2.0, 4.0])}, batch_size=2)
+    return StyleSampler(Linear(), {"params": np.array([1, 2, 4], np.float32)}, batch_size=2)
 
 
 def test_all_images_have_the_same_noise_whatever_the_batch(sampler):

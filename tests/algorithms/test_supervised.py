@@ -25,8 +25,9 @@ def make(prepare):
 def test_one_step_follows_the_gradient_of_the_mean():
     """w = 1, inputs 1 and 2, targets 0: loss (1 + 4) / 2, gradient 2 (1 + 4) / 2 = 5, so w becomes -1.5."""
     algorithm = make(lambda batch, key: (batch["image"], jnp.zeros((2, 1))))
-    batch = {"image": jnp.array([[1.0], [2.0]])}
-    state, metrics = algorithm.step(algorithm.init(jax.random.key(0), batch), batch, jax.random.key(1))
+    batch = {"image": np.array([[1], [2]], np.float32)}
+    state = jax.jit(algorithm.init)(jax.random.key(0), batch)
+    state, metrics = jax.jit(algorithm.step)(state, batch, jax.random.key(1))
     assert float(metrics["loss"]) == 2.5
     np.testing.assert_allclose(state.net.params["Dense_0"]["kernel"], [[-1.5]])
     assert int(state.step) == 1
@@ -34,9 +35,9 @@ def test_one_step_follows_the_gradient_of_the_mean():
 
 def test_prepare_sees_the_key_of_the_step():
     algorithm = make(lambda batch, key: (batch["image"] * jax.random.normal(key), jnp.zeros((2, 1))))
-    batch = {"image": jnp.array([[1.0], [2.0]])}
-    state = algorithm.init(jax.random.key(0), batch)
-    first, again, other = (algorithm.step(state, batch, jax.random.key(k))[1]["loss"] for k in (1, 1, 2))
+    batch = {"image": np.array([[1], [2]], np.float32)}
+    state, step = jax.jit(algorithm.init)(jax.random.key(0), batch), jax.jit(algorithm.step)
+    first, again, other = (step(state, batch, jax.random.key(k))[1]["loss"] for k in (1, 1, 2))
     assert first == again
     assert first != other
 
@@ -54,9 +55,9 @@ def test_model_may_use_random_keys_of_the_step():
         prepare=lambda batch, key: (batch["image"], jnp.ones((2, 64))),
         loss=lambda outputs, targets: jnp.square(outputs - targets).mean(axis=1),
     )
-    batch = {"image": jnp.ones((2, 3))}
-    state = algorithm.init(jax.random.key(0), batch)
-    first, again, other = (algorithm.step(state, batch, jax.random.key(k))[1]["loss"] for k in (1, 1, 2))
+    batch = {"image": np.ones((2, 3), np.float32)}
+    state, step = jax.jit(algorithm.init)(jax.random.key(0), batch), jax.jit(algorithm.step)
+    first, again, other = (step(state, batch, jax.random.key(k))[1]["loss"] for k in (1, 1, 2))
     assert first == again
     assert first != other
 
@@ -78,11 +79,11 @@ def test_each_step_has_its_own_scheduled_number():
         loss=lambda outputs, targets, value: (outputs[:, 0] - targets) * value,
         schedule=lambda step: 2.0**step,
     )
-    batch = {"x": jnp.ones((4, 1)), "y": jnp.arange(4.0)}
-    state = algorithm.init(jax.random.key(0), batch)
+    batch = {"x": np.ones((4, 1), np.float32), "y": np.arange(4, dtype=np.float32)}
+    state, step = jax.jit(algorithm.init)(jax.random.key(0), batch), jax.jit(algorithm.step)
     seen = []
     for _ in range(3):
-        state, metrics = jax.jit(algorithm.step)(state, batch, jax.random.key(1))
+        state, metrics = step(state, batch, jax.random.key(1))
         seen.append([float(metrics["loss"]), float(metrics["schedule"])])
     np.testing.assert_allclose(seen, [[8.5, 1], [15, 2], [22, 4]])
     np.testing.assert_allclose(state.net.params["dense"]["kernel"], [[3.0]])

@@ -15,7 +15,8 @@ from jaxmed.train import mesh
 def apply(x, **options):
     layer = ChannelAttention(**options)
     x = jnp.asarray(x, jnp.float32)
-    return np.asarray(layer.apply(layer.init(jax.random.key(0), x), x))
+    run = jax.jit(lambda x: layer.init_with_output(jax.random.key(0), x)[0])
+    return np.asarray(run(x))
 
 
 def draw(*shape):
@@ -59,7 +60,7 @@ def test_learned_scale_starts_as_the_identity():
 def test_large_features_give_finite_gradients():
     x = jnp.asarray(1e3 * draw(1, 4, 4, 4, 2))
     layer = ChannelAttention()
-    assert np.isfinite(jax.grad(lambda x: layer.apply({}, x).sum())(x)).all()
+    assert np.isfinite(jax.jit(jax.grad(lambda x: layer.apply({}, x).sum()))(x)).all()
 
 
 def test_gathers_nothing_where_depth_is_split():

@@ -26,7 +26,7 @@ def draw(*channels):
 def test_coded_images_share_no_channel_and_keep_their_values():
     model = FSNet(ZEROS, Identity(), 0, ChannelAttention())
     images = draw(1, 2)
-    coded = model.apply({}, images, train=False)
+    coded = np.asarray(jax.jit(lambda images: model.apply({}, images, train=False))(images))
     assert coded.shape == (3, 2, 2, 8, 8, 3)
     np.testing.assert_array_equal(coded[:, 0, ..., :1], images[0])
     np.testing.assert_array_equal(coded[:, 1, ..., 1:], images[1])
@@ -40,12 +40,14 @@ def test_sets_do_not_see_each_other_in_the_joint_pass(module_channels):
     model, images = FSNet(ZEROS, unet, module_channels, ChannelAttention()), draw(1, 2)
     shapes = jax.eval_shape(lambda key: model.init(key, images, train=False), jax.random.key(0))
     rng = np.random.default_rng(1)
-    variables = jax.tree.map(lambda x: jnp.asarray(rng.uniform(-0.5, 1, x.shape), x.dtype), shapes)
+    variables = jax.tree.map(lambda x: rng.uniform(-0.5, 1, x.shape).astype(x.dtype), shapes)
     together = jax.jit(lambda images: model.apply(variables, images, train=False))(images)
     assert together.shape == (3, 2, 2, 8, 8, 3)
-    for number, image in enumerate(images):
-        alone = model.apply(variables, image, number, method="segment")
-        np.testing.assert_allclose(together[:, number], alone, rtol=1e-3, atol=1e-4)
+    segment = jax.jit(
+        lambda *images: [model.apply(variables, x, n, method="segment") for n, x in enumerate(images)]
+    )
+    for number, alone in enumerate(segment(*images)):
+        np.testing.assert_allclose(np.asarray(together)[:, number], alone, rtol=1e-3, atol=1e-4)
 
 
 def test_every_set_has_a_module_of_its_own():

@@ -59,9 +59,9 @@ def test_equals_flax(pair):
 def test_batch_norm_equals_flax_with_running_statistics(train):
     x = 0.5 + sample((4, 5, 6, 3))
     mine, theirs = layers.BatchNorm(), nn.BatchNorm(not train, momentum=0.9, epsilon=1e-5)
-    variables = theirs.init(jax.random.key(0), x)
-    assert_same(mine.init(jax.random.key(0), x, train=train), variables)
-    variables = jax.tree.map(lambda leaf: leaf + sample(leaf.shape) ** 2, variables)
+    variables = jax.jit(theirs.init)(jax.random.key(0), x)
+    assert_same(jax.jit(lambda key, x: mine.init(key, x, train=train))(jax.random.key(0), x), variables)
+    variables = jax.tree.map(lambda leaf: np.asarray(leaf) + np.asarray(sample(leaf.shape)) ** 2, variables)
 
     def evaluate(apply, x):
         def run(variables, x):
@@ -77,10 +77,10 @@ def test_batch_norm_equals_flax_with_running_statistics(train):
 
 def test_up_sampling_convolution_equals_both_steps():
     x, layer = sample((1, 4, 3, 2)), layers.UpsampleConv(3, 2)
-    variables = layer.init(jax.random.key(0), x)
-    repeated = jnp.repeat(jnp.repeat(x, 2, 1), 2, 2)
-    wanted = nn.Conv(3, (2, 2)).apply(variables, repeated)
-    np.testing.assert_allclose(layer.apply(variables, x), wanted, atol=1e-6)
+    variables = jax.jit(layer.init)(jax.random.key(0), x)
+    repeated = np.repeat(np.repeat(x, 2, 1), 2, 2)
+    wanted = jax.jit(nn.Conv(3, (2, 2)).apply)(variables, repeated)
+    np.testing.assert_allclose(jax.jit(layer.apply)(variables, x), wanted, atol=1e-6)
 
 
 def test_layers_compute_in_their_dtype_with_float32_parameters():

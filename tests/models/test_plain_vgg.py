@@ -21,9 +21,10 @@ def test_parameters_at_80_pixels(channels, count):
 def test_logits_are_linear_in_the_features():
     model = PlainVGG(2, num_blocks=1, num_features=3)
     images = jnp.asarray(np.random.default_rng(0).random((4, 6, 6, 1)), jnp.float32)
-    variables = model.init(jax.random.key(0), images, train=False)
-    features = model.apply(variables, images, method="features")
+    variables = jax.jit(model.init, static_argnames="train")(jax.random.key(0), images, train=False)
+    apply = jax.jit(model.apply, static_argnames=("train", "method"))
+    features = np.asarray(apply(variables, images, method="features"))
     assert features.shape == (4, 3)
-    weights = variables["params"]["logit"]
+    weights = jax.tree.map(np.asarray, variables["params"]["logit"])
     expected = features @ weights["kernel"][:, 0] + weights["bias"]
-    np.testing.assert_allclose(model.apply(variables, images, train=False), expected, rtol=1e-5)
+    np.testing.assert_allclose(apply(variables, images, train=False), expected, rtol=1e-5)

@@ -19,13 +19,14 @@ def test_resnet_18_has_the_known_number_of_parameters():
 def test_small_resnet_halves_the_size_at_each_stage_and_trains():
     model = ResNet((4, 6), (1, 1))
     images = jnp.asarray(np.random.default_rng(0).normal(size=(4, 9, 8, 1)), jnp.float32)
-    variables = model.init(jax.random.key(0), images, train=False)
+    variables = jax.jit(model.init, static_argnames="train")(jax.random.key(0), images, train=False)
     shapes = jax.eval_shape(
         lambda x: model.apply(variables, x, train=False, capture_intermediates=True)[1]["intermediates"],
         images,
     )
     assert shapes["stage_1_block_0"]["__call__"][0].shape == (4, 5, 4, 6)
-    features, updated = model.apply(variables, images, train=True, mutable=["batch_stats"])
+    train = jax.jit(lambda x: model.apply(variables, x, train=True, mutable=["batch_stats"]))
+    features, updated = train(images)
     assert features.shape == (4, 6)
     before, after = jax.tree.leaves(variables["batch_stats"]), jax.tree.leaves(updated["batch_stats"])
     assert all(not np.array_equal(old, new) for old, new in zip(before, after, strict=True))

@@ -33,7 +33,7 @@ def count(tree):
 
 def fill(tree):
     rng = np.random.default_rng(0)
-    return jax.tree.map(lambda leaf: jnp.asarray(rng.uniform(-0.5, 1, leaf.shape), leaf.dtype), tree)
+    return jax.tree.map(lambda leaf: rng.uniform(-0.5, 1, leaf.shape).astype(leaf.dtype), tree)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_rematerialisation_wraps_both_sides_of_the_finest_levels():
 def test_equals_its_formula():
     # 1 x 1 images: only the centre taps meet the image; max-pooling and the way up keep the one element.
     model = UNet(widths=(2, 3), num_convs=(1, 1), activation=jnp.tanh)
-    x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 1, 1, 1)), jnp.float32)
+    x = np.random.default_rng(1).normal(size=(2, 1, 1, 1)).astype(np.float32)
     variables = fill(shapes_of(model, x.shape)[1])
     params = variables["params"]
 

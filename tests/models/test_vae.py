@@ -29,11 +29,12 @@ def test_parameter_counts(model, shape, latents, wanted):
 def test_outputs_have_the_shape_of_images_and_factors_are_positive():
     model = vae.RiemannianVAE((4, 3, 1), num_latents=3, hidden=5)
     images = jnp.asarray(np.random.default_rng(0).uniform(size=(6, 4, 3, 1)), jnp.float32)
-    variables = model.init(jax.random.key(0), images, train=False)
-    logits, factors = model.apply(variables, images, train=False)
+    variables = jax.jit(model.init, static_argnames="train")(jax.random.key(0), images, train=False)
+    apply = jax.jit(model.apply, static_argnames=("train", "method"))
+    logits, factors = apply(variables, images, train=False)
     assert logits.shape == images.shape
     np.testing.assert_allclose(factors, np.swapaxes(factors, 1, 2), rtol=1e-6)
     assert np.linalg.eigvalsh(np.asarray(factors, np.float64)).min() > 0
-    mean, log_variance = model.apply(variables, images, method="encode")
+    mean, log_variance = apply(variables, images, method="encode")
     assert mean.shape == log_variance.shape == (6, 3)
-    np.testing.assert_allclose(model.apply(variables, mean, method="decode"), logits, rtol=1e-5)
+    np.testing.assert_allclose(apply(variables, mean, method="decode"), logits, rtol=1e-5)

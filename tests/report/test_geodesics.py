@@ -10,7 +10,7 @@ from jaxmed.report import geodesics
 @pytest.fixture(scope="module")
 def metric():
     rng = np.random.default_rng(0)
-    matrices = jnp.tile(jnp.eye(2), (12, 1, 1))
+    matrices = jnp.asarray(np.tile(np.eye(2, dtype=np.float32), (12, 1, 1)))
     return riemannian.Metric(jnp.asarray(rng.normal(size=(12, 2)), jnp.float32), matrices, 0.8, 1e-2)
 
 
