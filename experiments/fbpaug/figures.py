@@ -17,6 +17,9 @@ from jaxmed.metrics import agreement
 from jaxmed.report import pictures
 from jaxmed.report.figures import save
 
+_change_intensity = jax.jit(change_intensity, static_argnums=0)
+_change_kernel = jax.jit(sinogram.change_kernel, static_argnames=("num_angles", "method"))
+
 SHARPENING, SMOOTHING = (30.0, 3.0), (-1.0, 0.7)
 """The parameters (a, b) of the paper's Fig. 1."""
 
@@ -80,13 +83,13 @@ def _masks(row: FinishedRow, pair: str, slice_index: int) -> tuple[np.ndarray, n
 def change_kernel(config: Config, image_hu: np.ndarray, strength: float, exponent: float) -> np.ndarray:
     """Applies FBPAug with given parameters to one slice (height, width) in HU."""
     change = sinogram.KernelChange(jnp.array([strength]), jnp.array([exponent]), jnp.array([True]))
-    changed = sinogram.change_kernel(
-        jnp.asarray(image_hu, jnp.float32)[None],
+    changed = _change_kernel(
+        jnp.asarray(np.asarray(image_hu, np.float32)[None]),
         change,
         num_angles=2 * config.num_angles,
         method=config.projection,
     )
-    return np.asarray(changed[0])
+    return np.asarray(changed)[0]
 
 
 def _augmented_pair(config: Config, images: dict[str, np.ndarray]):
@@ -108,6 +111,6 @@ def draw_augmentations(config: Config, image_hu: np.ndarray):
     }
     for method in ("gamma", "noise", "windowing"):
         certain = replace(config, method=method, augment_probability=1.0)
-        unit = change_intensity(certain, jnp.asarray(image_hu, jnp.float32)[None], jax.random.key(0))[0]
-        panels[method] = np.asarray(np.interp(unit, (0, 1), WINDOW_HU))
+        unit = _change_intensity(certain, np.asarray(image_hu, np.float32)[None], jax.random.key(0))
+        panels[method] = np.interp(np.asarray(unit)[0], (0, 1), WINDOW_HU)
     return pictures.draw_slices(panels, 3, WINDOW_HU)

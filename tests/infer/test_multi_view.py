@@ -16,6 +16,7 @@ def smooth_volume(shape, spacing):
     return np.exp(-(z**2 + 2 * y**2 + (x - 2) ** 2) / 60).astype(np.float32)
 
 
+draw_rotations = jax.jit(oblique.draw_rotations, static_argnums=1)
 FACTOR = {"factor": np.float32(2)}
 
 
@@ -35,7 +36,7 @@ def test_one_view_along_the_axes_is_slice_by_slice():
 )
 def test_turning_there_and_back_gives_a_smooth_volume_again(shape, spacing):
     volume = smooth_volume(shape, spacing)
-    rotations = np.asarray(oblique.draw_rotations(jax.random.key(1), 3))
+    rotations = np.asarray(draw_rotations(jax.random.key(1), 3))
     found = make_multi_view(doubled, FACTOR, rotations, 8, pixel_mm=1.0)(volume, spacing)
     inside = tuple(slice(1, -1) for _ in shape)
     assert np.abs(found - 2 * volume)[inside].max() < 0.1
@@ -44,7 +45,7 @@ def test_turning_there_and_back_gives_a_smooth_volume_again(shape, spacing):
 
 def test_views_are_averaged():
     volume, spacing = smooth_volume((10, 12, 8), (1.0, 1.0, 1.0)), (1.0, 1.0, 1.0)
-    rotations = np.asarray(oblique.draw_rotations(jax.random.key(2), 2))
+    rotations = np.asarray(draw_rotations(jax.random.key(2), 2))
     both = make_multi_view(doubled, FACTOR, rotations, 8, pixel_mm=1.0)(volume, spacing)
     each = [
         make_multi_view(doubled, FACTOR, rotations[k : k + 1], 8, pixel_mm=1.0)(volume, spacing)
@@ -57,7 +58,7 @@ def test_every_voxel_is_predicted_by_every_view():
     def ones(_, slices):
         return jax.numpy.ones((*slices.shape, 2))
 
-    rotations = np.asarray(oblique.draw_rotations(jax.random.key(4), 3))
+    rotations = np.asarray(draw_rotations(jax.random.key(4), 3))
     found = make_multi_view(ones, {}, rotations, 8, pixel_mm=2.0)(np.zeros((5, 9, 7)), (4.0, 2.0, 2.0))
     assert found.shape == (5, 9, 7, 2)
     np.testing.assert_allclose(found, 1, atol=1e-6)
@@ -66,7 +67,7 @@ def test_every_voxel_is_predicted_by_every_view():
 @pytest.mark.parametrize(("data", "space"), [(4, 1), (2, 2)])
 def test_all_devices_give_what_one_gives(replicate, data, space):
     volume, spacing = smooth_volume((7, 9, 8), (1.0, 1.0, 1.0)), (1.0, 1.0, 1.0)
-    rotations = np.asarray(oblique.draw_rotations(jax.random.key(5), 2))
+    rotations = np.asarray(draw_rotations(jax.random.key(5), 2))
 
     def apply(variables):
         return make_multi_view(doubled, variables, rotations, 8, pixel_mm=1.0)(volume, spacing)
@@ -81,7 +82,7 @@ def test_views_share_one_compilation():
         shapes.append(slices.shape)
         return slices
 
-    rotations = np.asarray(oblique.draw_rotations(jax.random.key(6), 3))
+    rotations = np.asarray(draw_rotations(jax.random.key(6), 3))
     make_multi_view(counted, {}, rotations, 8, pixel_mm=1.0)(np.ones((6, 7, 5)), (1.0, 1.0, 1.0))
     assert len(set(shapes)) == 1
     assert len(shapes) <= 2

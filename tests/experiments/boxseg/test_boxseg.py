@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import nibabel as nib
 import numpy as np
 import pytest
@@ -17,8 +16,8 @@ from jaxmed.losses import box_constraints
 def test_the_paper_tests_on_31_of_131_and_t_grows_to_its_value_after_50_epochs():
     paper = PRESETS["paper"]
     assert round(paper.test_share * 131) == 31
-    steps = jnp.array([0, 1399, 1400, paper.num_steps])
-    found = jax.vmap(lambda step: algorithm.sharpness_at(paper, step))(steps)
+    steps = np.array([0, 1399, 1400, paper.num_steps], np.int32)
+    found = jax.jit(jax.vmap(lambda step: algorithm.sharpness_at(paper, step)))(steps)
     np.testing.assert_allclose(found, [5, 5, 5.5, 586.954], rtol=1e-5)
 
 
@@ -57,19 +56,25 @@ def test_masks_train_the_full_supervision(tiny, tiny_data):
 
 
 def test_loss_is_the_weighted_sum_of_its_parts(tiny):
-    logits = jnp.asarray(np.random.default_rng(0).normal(size=(2, 12, 12)), jnp.float32)
-    boxes, t = jnp.array([[2, 2, 9, 8], [0, 0, 0, 0]]), jnp.float32(7.0)
-    probabilities = jax.nn.sigmoid(logits)
-    parts = (
-        box_constraints.tightness(probabilities, boxes, t, stripe=tiny.stripe, pixel_area=64.0),
-        box_constraints.box_size(probabilities, boxes, t, shares=(0.5, 0.9), pixel_area=64.0),
-        box_constraints.background_cross_entropy(logits, boxes),
-    )
-    wanted = tiny.tightness_weight * parts[0] + tiny.size_weight * parts[1] + parts[2]
-    np.testing.assert_allclose(algorithm.box_loss(tiny, logits, boxes, t), wanted, rtol=1e-6)
-    other = algorithm.box_loss(replace(tiny, outside="emptiness"), logits, boxes, t)
-    wanted += box_constraints.emptiness(probabilities, boxes, t) - parts[2]
-    np.testing.assert_allclose(other, wanted, rtol=1e-5)
+    logits = np.random.default_rng(0).normal(size=(2, 12, 12)).astype(np.float32)
+    boxes, t = np.array([[2, 2, 9, 8], [0, 0, 0, 0]], np.int32), np.float32(7.0)
+
+    @jax.jit
+    def evaluate_parts(logits, boxes, t):
+        probabilities = jax.nn.sigmoid(logits)
+        return (
+            box_constraints.tightness(probabilities, boxes, t, stripe=tiny.stripe, pixel_area=64.0),
+            box_constraints.box_size(probabilities, boxes, t, shares=(0.5, 0.9), pixel_area=64.0),
+            box_constraints.background_cross_entropy(logits, boxes),
+            box_constraints.emptiness(probabilities, boxes, t),
+        )
+
+    box_loss = jax.jit(algorithm.box_loss, static_argnums=0)
+    tightness, size, background, emptiness = map(np.asarray, evaluate_parts(logits, boxes, t))
+    wanted = tiny.tightness_weight * tightness + tiny.size_weight * size + background
+    np.testing.assert_allclose(box_loss(tiny, logits, boxes, t), wanted, rtol=1e-6)
+    other = box_loss(replace(tiny, outside="emptiness"), logits, boxes, t)
+    np.testing.assert_allclose(other, wanted + emptiness - background, rtol=1e-5)
 
 
 def test_tightness_of_the_given_boxes(tiny_data):

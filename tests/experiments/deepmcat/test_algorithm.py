@@ -77,29 +77,32 @@ def test_labels_that_cannot_be_targets_are_refused(config, tiny_data, first_stat
 
 def test_uniform_sampling_draws_clusters_alike_and_weights_do_the_same(config, tiny_data):
     config = dataclasses.replace(config, batch_size=6000)
-    assignments = jnp.array([0] * 17 + [1] * 4 + [2] * 2 + [4], jnp.int32)
+    assignments = np.array([0] * 17 + [1] * 4 + [2] * 2 + [4], np.int32)
+    draw_batch = jax.jit(algorithm._draw_batch, static_argnums=0)
     resident = Resident(jnp.asarray(tiny_data.evaluation.images))
-    batch = {"index": jnp.arange(6000, dtype=jnp.int32) % 24, "image": resident}
-    images, labels, weights = algorithm._draw_batch(config, assignments, batch, jax.random.key(0))
+    batch = {"index": np.arange(6000, dtype=np.int32) % 24, "image": resident}
+    images, labels, weights = draw_batch(config, assignments, batch, jax.random.key(0))
     shares = np.bincount(labels, minlength=config.num_clusters) / 6000
     np.testing.assert_allclose(shares, [0.25, 0.25, 0.25, 0, 0.25, 0], atol=0.025)
     np.testing.assert_array_equal(weights, 1)
     assert images.shape == (6000, 16, 16)
     weighted = dataclasses.replace(config, sampling="weighted")
-    batch = {"index": jnp.arange(24), "image": jnp.zeros((24, 16, 16))}
-    _, labels, weights = algorithm._draw_batch(weighted, assignments, batch, jax.random.key(0))
+    batch = {"index": np.arange(24, dtype=np.int32), "image": np.zeros((24, 16, 16), np.float32)}
+    _, labels, weights = draw_batch(weighted, assignments, batch, jax.random.key(0))
     sums = np.bincount(labels, weights, minlength=config.num_clusters)
     np.testing.assert_allclose(sums, [6, 6, 6, 0, 6, 0], rtol=1e-6)
 
 
 def test_images_are_standardised_one_by_one(config, tiny_data):
     images = jnp.asarray(tiny_data.evaluation.images[:5])
-    draw = algorithm.draw_augmentation(config, jax.random.key(0), 5)
-    for inputs in (algorithm.prepare(images), algorithm.prepare(images, draw)):
+    draw = jax.jit(algorithm.draw_augmentation, static_argnums=(0, 2))(config, jax.random.key(0), 5)
+    prepare = jax.jit(algorithm.prepare)
+    plain, augmented = np.asarray(prepare(images)), np.asarray(prepare(images, draw))
+    for inputs in (plain, augmented):
         assert inputs.shape == (5, 16, 16, 1)
         np.testing.assert_allclose(inputs.mean((1, 2)), 0, atol=1e-5)
         np.testing.assert_allclose(inputs.std((1, 2)), 1, rtol=1e-4)
-    assert not np.allclose(algorithm.prepare(images), algorithm.prepare(images, draw))
+    assert not np.allclose(plain, augmented)
 
 
 def test_without_data_there_is_nothing_to_cluster(config, first_state):

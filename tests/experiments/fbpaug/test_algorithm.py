@@ -31,13 +31,16 @@ def slices(tiny_data, tiny):
     return np.resize(case["image"], (8, *case["image"].shape[1:])).astype(np.float32)
 
 
+change_intensity = jax.jit(algorithm.change_intensity, static_argnums=0)
+
+
 def unit(images):
     return np.clip((images + 1350) / 1500, 0, 1)
 
 
 def changed(tiny, slices, method, probability):
     setting = replace(tiny, method=method, augment_probability=probability)
-    return np.asarray(algorithm.change_intensity(setting, jnp.asarray(slices), jax.random.key(1)))
+    return np.asarray(change_intensity(setting, slices, jax.random.key(1)))
 
 
 @pytest.mark.parametrize("method", ["none", "fbpaug", "gamma", "noise", "windowing"])
@@ -66,9 +69,10 @@ def test_gamma_keeps_the_extremes_of_a_slice(tiny, slices):
 def test_inputs_are_z_scored_and_masks_turn_with_them(tiny, slices):
     labels = (slices > -300).astype(np.uint8)
     setting = replace(tiny, augment_probability=1.0)
-    inputs, targets = algorithm.augment(setting, jnp.asarray(slices), jnp.asarray(labels), jax.random.key(0))
+    augment = jax.jit(algorithm.augment, static_argnums=0)
+    inputs, targets = map(np.asarray, augment(setting, slices, labels, jax.random.key(0)))
     assert inputs.shape == targets.shape == (*slices.shape, 1)
     np.testing.assert_allclose(inputs.mean(axis=(1, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(inputs.std(axis=(1, 2, 3)), 1, atol=1e-3)
-    for slice_inputs, slice_targets in zip(np.asarray(inputs), np.asarray(targets), strict=True):
+    for slice_inputs, slice_targets in zip(inputs, targets, strict=True):
         assert slice_inputs[slice_targets > 0].min() > slice_inputs[slice_targets == 0].max()

@@ -1,3 +1,4 @@
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def make(tmp_path_factory):
     return lambda config, seed=0: data.make_data(config, seed=seed, data_dir=None, cache_dir=cache_dir)
 
 
+@functools.cache
 def init(config):
     return jax.jit(run.init_state, static_argnums=0)(config, jax.random.key(0))
 
@@ -86,7 +88,7 @@ def test_repeats_in_turns_and_at_once_train_alike(make):
     losses = []
     for packing in ("turns", "vmap"):
         packed = algorithm.make_algorithm(replace(config, packing=packing), None)
-        state = packed.init(jax.random.key(0), batch)
+        state = jax.jit(packed.init)(jax.random.key(0), batch)
         step = jax.jit(packed.step)
         state, _ = step(state, batch, jax.random.key(1))
         losses.append(float(step(state, batch, jax.random.key(2))[1]["loss"]))
