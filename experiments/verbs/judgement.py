@@ -15,6 +15,7 @@ from jaxmed.metrics import significance
 from jaxmed.report.table import Cell, JudgedClaim, PairedTest, Verdict
 
 _STANDARD_ERRORS = 2.0
+_ROUNDING = 1e-12
 
 
 def values(scores: Scores, metric: str) -> np.ndarray:
@@ -41,7 +42,7 @@ def judge(claim: Claim, rows: Mapping[str, FinishedRow]) -> JudgedClaim:
 
     It holds if the mean difference exceeds the margin by more than two standard errors of the mean over
     the replicates, fails if it falls short by more than that, and is tied in between. With a single
-    replicate there is no standard error and the sign decides.
+    replicate there is no standard error and the sign decides, unless the difference is rounding.
     """
     left, right = _statistics(claim, rows[claim.left]), _statistics(claim, rows[claim.right])
     differences = left - right
@@ -57,11 +58,12 @@ def judge(claim: Claim, rows: Mapping[str, FinishedRow]) -> JudgedClaim:
     }
     if claim.margin:
         numbers["margin"] = claim.margin
-    return JudgedClaim(claim.text, _verdict(excess, error), numbers)
+    rounding = _ROUNDING * float(max(np.abs(left).max(), np.abs(right).max()))
+    return JudgedClaim(claim.text, _verdict(excess, max(_STANDARD_ERRORS * error, rounding)), numbers)
 
 
-def _verdict(excess: float, error: float) -> Verdict:
-    if not np.isfinite(excess) or abs(excess) <= _STANDARD_ERRORS * error:
+def _verdict(excess: float, tolerance: float) -> Verdict:
+    if not np.isfinite(excess) or abs(excess) <= tolerance:
         return "tied"
     return "holds" if excess > 0 else "fails"
 

@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 Verdict = Literal["holds", "tied", "fails"]
 
+_SMALL = 0.005
+"""Smaller means, such as learning rates, are written with two significant digits."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -31,7 +34,8 @@ class Cell:
     def __str__(self) -> str:
         spread = "" if self.std is None else f" ({self.std:.2f})"
         missing = f", {self.undefined} undefined" if self.undefined else ""
-        return f"{self.mean:.2f}{spread}{missing}"
+        digits = ".2f" if not self.mean or abs(self.mean) >= _SMALL else ".2g"
+        return f"{self.mean:{digits}}{spread}{missing}"
 
 
 @dataclass(frozen=True)

@@ -66,3 +66,13 @@ def test_markdown_sets_paper_beside_ours_and_says_where_numbers_come_from():
     assert "Ours: data phantom, device 1 x cpu, commit abc, preset demo, seeds 0 1." in text
     assert "holds: ours is above (difference 0.25, replicates 2)" in text
     assert "p = 0.01, corrected 0.02" in text
+
+
+def test_small_means_keep_two_significant_digits():
+    assert [str(table.Cell(mean)) for mean in (0.0, 1e-4, -0.0049, 0.005, 0.5)] == [
+        "0.00",
+        "0.0001",
+        "-0.0049",
+        "0.01",
+        "0.50",
+    ]

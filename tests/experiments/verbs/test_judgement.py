@@ -51,6 +51,11 @@ def test_a_single_replicate_is_judged_by_its_sign():
     assert judgement.judge(Claim("text", "dice", "a", "b"), made).verdict == "holds"
 
 
+def test_rounding_is_no_difference():
+    made = rows(make_row("a", [0.1 + 0.2]), make_row("b", [0.3]))
+    assert judgement.judge(Claim("text", "dice", "a", "b"), made).verdict == "tied"
+
+
 def test_claims_about_the_spread_compare_standard_deviations():
     made = rows(make_row("wide", [0.0, 2.0], [0.0, 4.0]), make_row("narrow", [1.0, 1.1], [1.0, 1.1]))
     judged = judgement.judge(Claim("text", "dice", "wide", "narrow", "std"), made)
