@@ -100,7 +100,7 @@ TABLES = {
         "not chance is a finding.",
         metrics=_columns([f"{mode} {what}" for mode in MODES for what in ("share", "superiority")]),
         rows=lambda preset: tuple(
-            replace(row, published={}) for row in _rows("table4", preset, _columns(JUDGED))
+            Row(label, (replace(preset, method=method),)) for method, label in LABELS.items()
         ),
     ),
 }
