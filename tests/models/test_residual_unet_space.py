@@ -111,7 +111,6 @@ def test_step_equals_that_of_one_device_in_a_share_of_its_memory(depth, data, sp
     assert collectives.moved_activations(moved, (arguments[0], per_example)) == []
 
 
-@pytest.mark.exhaustive
 def test_float32_differs_by_rounding_only():
     # In the norm of all gradients, and of all statistics, together: single elements that are differences
     # of large numbers differ by more, on one device with another order of summation too.
@@ -126,7 +125,6 @@ def test_levels_with_fewer_slices_than_the_kernel_are_exact_too():
         assert_same(run_step(3, 1, 8, np.float64), on_one_device(3)[0], rtol=1e-12)
 
 
-@pytest.mark.exhaustive
 def test_rematerialisation_changes_nothing():
     with jax.enable_x64(True):
         assert_same(run_step(21, 1, 4, np.float64, remat=True), on_one_device(21)[0], rtol=1e-12)
