@@ -58,8 +58,7 @@ def _make_ensemble(config: Config) -> Algorithm:
         prepare=prepare,
         loss=masked_loss,
     )
-    in_turns = config.packing == "turns" or (config.packing == "auto" and jax.default_backend() == "cpu")
-    return replicas.replicate(member, config.num_repeats, one_by_one=in_turns)
+    return replicas.replicate(member, config.num_repeats, one_by_one=config.packing == "turns")
 
 
 def masked_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:

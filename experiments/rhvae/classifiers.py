@@ -42,8 +42,7 @@ def make_ensemble(config: Config, kind: str) -> Algorithm:
         prepare=lambda batch, key: (batch["image"], batch["label"]),
         loss=_cross_entropy,
     )
-    # On CPUs convolutions with a kernel for each member become grouped ones, which XLA computes slowly there.
-    return replicas.replicate(member, num_classifiers(config), one_by_one=jax.default_backend() == "cpu")
+    return replicas.replicate(member, num_classifiers(config))
 
 
 def make_kept(config: Config, kind: str, study: Study) -> Algorithm:
