@@ -137,9 +137,9 @@ PRESETS: dict[str, contract.Config] = {
     "paper": Config(),
     **{name: Config(networks=networks) for name, networks in SIZES.items()},
     "demo": Config(
-        networks=Networks(24, 24, num_doublings=2),
-        batch_size=8,
-        num_steps=400,
+        networks=Networks(12, 12, num_doublings=2),
+        batch_size=4,
+        num_steps=1000,
         average_half_life=400.0,
         evaluation=Evaluation(64, 64, 8, 5, (16, 32, 64), 4, 100, 4, 16, 2),
     ),
