@@ -42,24 +42,26 @@ def judge(claim: Claim, rows: Mapping[str, FinishedRow]) -> JudgedClaim:
 
     It holds if the mean difference exceeds the margin by more than two standard errors of the mean over
     the replicates, fails if it falls short by more than that, and is tied in between. With a single
-    replicate there is no standard error and the sign decides, unless the difference is rounding.
+    replicate there is no standard error, and none among the numbers: the sign decides, unless the difference
+    is rounding.
     """
     left, right = _statistics(claim, rows[claim.left]), _statistics(claim, rows[claim.right])
     differences = left - right
     count = differences.size
-    error = float(differences.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+    spread = {"standard error": float(differences.std(ddof=1) / np.sqrt(count))} if count > 1 else {}
     excess = float(differences.mean()) - claim.margin
     numbers = {
         f"{claim.statistic} of {claim.left}": float(left.mean()),
         f"{claim.statistic} of {claim.right}": float(right.mean()),
         "difference": float(differences.mean()),
-        "standard error": error,
+        **spread,
         "replicates": count,
     }
     if claim.margin:
         numbers["margin"] = claim.margin
     rounding = _ROUNDING * float(max(np.abs(left).max(), np.abs(right).max()))
-    return JudgedClaim(claim.text, _verdict(excess, max(_STANDARD_ERRORS * error, rounding)), numbers)
+    tolerance = max(_STANDARD_ERRORS * spread.get("standard error", 0.0), rounding)
+    return JudgedClaim(claim.text, _verdict(excess, tolerance), numbers)
 
 
 def _verdict(excess: float, tolerance: float) -> Verdict:

@@ -171,8 +171,8 @@ def show(report: TableReport) -> None:
     if report.claims:
         claims = RichTable("verdict", "claim of the paper", "difference", "standard error", title="Claims")
         for claim in report.claims:
-            numbers = (f"{claim.numbers[name]:+.3g}" for name in ("difference", "standard error"))
-            claims.add_row(claim.verdict, claim.text, *numbers)
+            found = [claim.numbers.get(name) for name in ("difference", "standard error")]
+            claims.add_row(claim.verdict, claim.text, *("-" if x is None else f"{x:+.3g}" for x in found))
         console.print(claims)
     for test in report.tests:
         console.print(report_table.describe_test(test), markup=False)

@@ -3,6 +3,7 @@ import pytest
 
 from experiments.contract import Claim, Comparison, FinishedRow, Row
 from experiments.verbs import judgement
+from jaxmed.report import table as report_table
 
 
 def make_row(label, *replicates):
@@ -44,11 +45,16 @@ def test_verdicts_weigh_the_difference_against_two_standard_errors(left, right, 
     judged = judgement.judge(Claim("text", "dice", "a", "b", margin=margin), made)
     assert judged.verdict == verdict
     assert judged.numbers["replicates"] == 3
+    spread = np.subtract(left, right).std(ddof=1)
+    assert judged.numbers["standard error"] == pytest.approx(spread / np.sqrt(3))
 
 
 def test_a_single_replicate_is_judged_by_its_sign():
     made = rows(make_row("a", [1.0]), make_row("b", [0.5]))
-    assert judgement.judge(Claim("text", "dice", "a", "b"), made).verdict == "holds"
+    judged = judgement.judge(Claim("text", "dice", "a", "b"), made)
+    assert judged.verdict == "holds"
+    assert "standard error" not in judged.numbers
+    assert "standard error" not in report_table.describe_claim(judged)
 
 
 def test_rounding_is_no_difference():
