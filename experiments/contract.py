@@ -169,12 +169,15 @@ class FinishedRow:
         replicates: the scores of each run: one seed of one config.
         load: `load(k) -> (config, state, data)` of the k-th run.
         left_out: how many training cases could not be read, and steps were skipped, in all its runs.
+        read_log: `read_log(k)` gives what the k-th run logged in training, line by line: `step`, the metrics
+            by name, and `stage` in papers of several.
     """
 
     row: Row
     replicates: tuple[Scores, ...]
     load: Callable[[int], tuple[Config, Any, Data]]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    read_log: Callable[[int], Sequence[Mapping[str, Any]]] = lambda index: ()
 
 
 @dataclass(frozen=True)

@@ -85,8 +85,11 @@ def _finish_row(
         _, name, state = runs.load(folders[index])
         return name.config, state, runs.make_data(papers.find_paper(paper), name, options)
 
+    def read_log(index: int):
+        return logs.read_log(folders[index])
+
     left_out = {key: sum(len(result[key]) for result in results) for key in ("bad_cases", "skipped_steps")}
-    return FinishedRow(row, tuple(result["scores"] for result in results), load, left_out)
+    return FinishedRow(row, tuple(result["scores"] for result in results), load, left_out, read_log)
 
 
 def _left_out(finished: Sequence[FinishedRow]) -> dict[str, int]:

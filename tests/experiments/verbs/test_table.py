@@ -49,7 +49,7 @@ def test_table_is_written_in_all_forms(toy, options, capsys):
     ]
     assert "| one | 1.00 |" in (folder / "table1-demo.md").read_text()
     assert (folder / "table1-demo.png").read_bytes().startswith(b"\x89PNG")
-    assert (folder / "table1-demo" / "drawn.txt").read_text() == "two 2.0 phantom"
+    assert (folder / "table1-demo" / "drawn.txt").read_text() == "two 2.0 phantom [10, 20, 30, 40]"
     shown = capsys.readouterr().out
     assert "two is above one" in shown
 
