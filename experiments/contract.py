@@ -128,6 +128,9 @@ class Row:
 class Claim:
     """A finding of a table: `statistic(left) - statistic(right) > margin` in a metric.
 
+    With `over`, gains are compared: what another row has is taken off either side first. So are findings of
+    two tables judged, in one that has the rows of both.
+
     Attributes:
         text: the finding in words.
         metric: which metric.
@@ -135,6 +138,8 @@ class Claim:
         right: label of the row that should be smaller.
         statistic: the mean over cases, or their standard deviation.
         margin: by how much at least; negative for "not worse by more than".
+        right_metric: the metric of the right side where that is another one, as for two metrics of one row.
+        over: labels of the rows that the left and the right one gain over.
     """
 
     text: str
@@ -143,6 +148,8 @@ class Claim:
     right: str
     statistic: Literal["mean", "std"] = "mean"
     margin: float = 0.0
+    right_metric: str | None = None
+    over: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
