@@ -10,10 +10,11 @@ import numpy as np
 
 from data_pipelines.imaging_sets import SETS
 from experiments.contract import Data, Inference, Scores
-from experiments.fsnet.algorithm import first_labels, make_model, own_classes, trained_sets
+from experiments.fsnet.algorithm import first_labels, make_model, trained_sets
 from experiments.fsnet.config import Config
 from experiments.fsnet.data import Study
 from jaxmed.infer.sliding_window import make_sliding_window
+from jaxmed.losses.joint_classes import own_classes
 from jaxmed.metrics import overlap
 from jaxmed.models.fsnet import FSNet
 
