@@ -17,9 +17,8 @@ from jaxmed.report.figures import save
 _PAPER = {"paper, nearest the corner": (0.14, 0.72), "paper": (0.40, 0.80), "paper, too": (0.13, 0.70)}
 """False positives per case and sensitivity, as printed in section 3.2."""
 
-
-_SPANS = 100
-"""Of the training; the paper has as many epochs."""
+_SPANS = 40
+"""Of the training, each long enough to hold ten lines of the demo's log."""
 
 
 def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
@@ -63,7 +62,7 @@ def _detections(row: FinishedRow):
 def training_curves(log: Sequence[Mapping[str, Any]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Fig. 3, right: kappa and both Dice coefficients of the patches trained on, as they come.
 
-    Kappa and Dice of the mask are those of all voxels logged within a hundredth of the training together, and
+    Kappa and Dice of the mask are those of all voxels logged within a fortieth of the training together, and
     NaN where none of these is labelled.
 
     Args:

@@ -79,13 +79,10 @@ def _heart_table(number: int, columns: tuple[str, str], note: str) -> Table:
 
 def _gain_rows(preset: Config) -> tuple[Row, ...]:
     """Table 2 in both scenarios, under the mean of the printed columns, whichever of them is which."""
-    found = {
-        scenario: _rows(preset, scenario, _TABLE2, columns)
-        for scenario, columns in (("heart", _HEART), ("brain", _BRAIN))
-    }
+    hearts, brains = _rows(preset, "heart", _TABLE2, _HEART), _rows(preset, "brain", _TABLE2, _BRAIN)
     return tuple(
         replace(row, label=f"{scenario}: {row.label}", published={MEAN: _mean(row.published)})
-        for scenario, rows in found.items()
+        for scenario, rows in (("heart", hearts), ("brain", brains))
         for row in rows
     )
 

@@ -161,17 +161,17 @@ def line(step, found=0.01, missed=0.0):
     return {"step": step, "soft dice": 0.5, **{name.replace(" ", "_"): v for name, v in shares.items()}}
 
 
-def test_training_curves_pool_the_voxels_of_a_hundredth_of_the_training():
-    """Two lines each: first nothing is found, then half, then all; the last hundredth holds no aneurysm."""
+def test_training_curves_pool_the_voxels_of_a_fortieth_of_the_training():
+    """Two lines each: first nothing is found, then half, then all; the last fortieth holds no aneurysm."""
     pairs = (
-        [((0.0, 0.02), (0.0, 0.02)), ((0.02, 0.0), (0.0, 0.02))] + [((0.02, 0.0),) * 2] * 97 + [((0, 0),) * 2]
+        [((0.0, 0.02), (0.0, 0.02)), ((0.02, 0.0), (0.0, 0.02))] + [((0.02, 0.0),) * 2] * 37 + [((0, 0),) * 2]
     )
     log = [line(step, *shares) for step, shares in enumerate((one for pair in pairs for one in pair), 1)]
     curves = figures.training_curves(log)
     steps, kappa = curves["Cohen's kappa"]
-    np.testing.assert_array_equal(steps, np.arange(2, 201, 2))
+    np.testing.assert_array_equal(steps, np.arange(2, 81, 2))
     half = confusion.cohen_kappa(confusion.Confusion(0.01, 0.0, 0.01, 0.98))
-    np.testing.assert_allclose(kappa, [0, half, *[1] * 97, np.nan])
+    np.testing.assert_allclose(kappa, [0, half, *[1] * 37, np.nan])
     np.testing.assert_allclose(curves["Dice of the same mask"][1][:3], [0, 2 / 3, 1])
     np.testing.assert_allclose(curves["Dice of probabilities, by batches"][1], 0.5)
     assert figures.training_curves([]) == {}
