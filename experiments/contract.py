@@ -128,6 +128,9 @@ class Row:
 class Claim:
     """A finding of a table: `statistic(left) - statistic(right) > margin` in a metric.
 
+    With `over`, gains are compared: what another row has is taken off either side first. So are findings of
+    two tables judged, in one that has the rows of both.
+
     Attributes:
         text: the finding in words.
         metric: which metric.
@@ -135,6 +138,8 @@ class Claim:
         right: label of the row that should be smaller.
         statistic: the mean over cases, or their standard deviation.
         margin: by how much at least; negative for "not worse by more than".
+        right_metric: the metric of the right side where that is another one, as for two metrics of one row.
+        over: labels of the rows that the left and the right one gain over.
     """
 
     text: str
@@ -143,6 +148,8 @@ class Claim:
     right: str
     statistic: Literal["mean", "std"] = "mean"
     margin: float = 0.0
+    right_metric: str | None = None
+    over: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -169,12 +176,15 @@ class FinishedRow:
         replicates: the scores of each run: one seed of one config.
         load: `load(k) -> (config, state, data)` of the k-th run.
         left_out: how many training cases could not be read, and steps were skipped, in all its runs.
+        read_log: `read_log(k)` gives what the k-th run logged in training, line by line: `step`, the metrics
+            by name, and `stage` in papers of several.
     """
 
     row: Row
     replicates: tuple[Scores, ...]
     load: Callable[[int], tuple[Config, Any, Data]]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    read_log: Callable[[int], Sequence[Mapping[str, Any]]] = lambda index: ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from experiments.aneurysm.data import limits
 from experiments.contract import Data
 from jaxmed.algorithms.supervised import supervised
 from jaxmed.augment import warp
-from jaxmed.losses import cross_entropy, focal
+from jaxmed.losses import cross_entropy, focal, overlap
+from jaxmed.metrics import confusion
 from jaxmed.models.unet import UNet
 from jaxmed.ops import spheres
 from jaxmed.train.fit import Algorithm
@@ -49,7 +50,24 @@ def _algorithm(config: Config) -> Algorithm:
         optax.adam(config.learning_rate),
         prepare=functools.partial(augment, config),
         loss=focal.binary_focal if config.method == "focal" else cross_entropy.binary_cross_entropy,
+        measure=functools.partial(watch, config.threshold),
     )
+
+
+def watch(threshold: float, logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
+    """What kappa and Dice of the batch's voxels are made of, and the Dice coefficient that Keras shows.
+
+    Args:
+        threshold: of the probability.
+        logits: (batch, patch, patch, patch, 1).
+        labels: the same shape.
+
+    Returns:
+        The shares of `confusion.shares`, and "soft dice" of the whole batch (`overlap.soft_dice`).
+    """
+    probabilities = jax.nn.sigmoid(logits.astype(jnp.float32))
+    lost = overlap.dice_loss(probabilities.reshape(1, -1, 1), labels.reshape(1, -1, 1))
+    return {**confusion.shares(probabilities > threshold, labels > 0), "soft dice": 1 - lost[0]}
 
 
 def augment(config: Config, batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -7,10 +7,9 @@ import jax
 import numpy as np
 
 from data_pipelines import preprocess, sphere_patches
-from experiments.aneurysm import sources
 from experiments.aneurysm.algorithm import augment
 from experiments.aneurysm.config import Config
-from experiments.aneurysm.data import context_shape, limits
+from experiments.aneurysm.data import context_shape, find_angiograms, limits
 from experiments.aneurysm.evaluate import make_predictor
 from jaxmed.report import contact_sheet
 from jaxmed.report.figures import save
@@ -46,7 +45,7 @@ def sample(config: Config, state, input: Path | None, directory: Path) -> list[P
     The patches are those of a phantom with an aneurysm: the aneurysm, a vessel and parenchyma. `input` and
     the state are not needed.
     """
-    build = sources.phantom(config).build
+    build = find_angiograms(config, None).build
     cases = ({name: build(name)} for name in (f"case-{number:03d}" for number in range(20)))
     case = next(one for one in cases if len(next(iter(one.values()))["spheres"]))
     centres, rows = sphere_patches.list_centres(case, tuple(case), config.num_negatives), []

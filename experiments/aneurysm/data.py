@@ -6,11 +6,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from data_pipelines import cache, pipeline, sphere_patches, splits
+from data_pipelines import annotated_angiograms, cache, pipeline, sphere_patches, splits
 from data_pipelines.index_plan import IndexPlan
 from data_pipelines.progress import make_progress
 from data_pipelines.sphere_patches import Cases
-from experiments.aneurysm import sources
 from experiments.aneurysm.config import Config
 from experiments.contract import PHANTOM, Data
 from jaxmed.augment import warp
@@ -24,7 +23,7 @@ class Evaluation:
     """What a run is scored on.
 
     Attributes:
-        arrays: by name of a case, what `sources.prepare` gives.
+        arrays: by name of a case, what `sphere_patches.prepare` gives.
         test: the cases of this fold.
         validation: cases kept out of training and test.
     """
@@ -58,6 +57,16 @@ def example_batch(config: Config) -> dict[str, jax.ShapeDtypeStruct]:
     }
 
 
+def find_angiograms(config: Config, data_dir: Path | None) -> annotated_angiograms.AngiogramSet:
+    """The phantom, or the angiograms of a data directory."""
+    names = ("voxel_mm", "num_negatives", "min_distance_mm")
+    preparation = annotated_angiograms.Preparation(*(getattr(config, name) for name in names))
+    if data_dir is not None:
+        return annotated_angiograms.files(data_dir, preparation, at_least=config.num_folds)
+    sizes = config.phantom
+    return annotated_angiograms.phantom(sizes.num_cases, (sizes.depth, sizes.size, sizes.size), preparation)
+
+
 def make_data(
     config: Config,
     *,
@@ -75,7 +84,7 @@ def make_data(
         Batches of boxes around the patches of the training cases, each copy of each patch once per epoch, and
         an `Evaluation`.
     """
-    source = sources.find(config, data_dir)
+    source = find_angiograms(config, data_dir)
     split = splits.k_fold(
         source.cases, config.num_folds, config.fold, num_validation=config.num_validation, seed=_SPLIT_SEED
     )

@@ -61,6 +61,13 @@ def _claims() -> tuple[Claim, ...]:
         Claim("the focal loss has fewer false positives", "false positives", model0, focal),
         Claim("the focal loss is less sensitive", "sensitivity", model0, focal),
         Claim("the focal loss predicts smaller components", "component voxels", model0, focal),
+        Claim(
+            "small aneurysms are found less often",
+            "sensitivity from 3 mm",
+            _FOLDS,
+            _FOLDS,
+            right_metric="sensitivity below 3 mm",
+        ),
     )
 
 

@@ -12,7 +12,7 @@ from data_pipelines.imaging_sets import SETS, SetName
 from experiments.contract import Data
 from experiments.fsnet.config import Config
 from jaxmed.algorithms.supervised import SupervisedState
-from jaxmed.losses import cross_entropy, overlap
+from jaxmed.losses.joint_classes import Loss, joint_loss
 from jaxmed.models.attention import ChannelAttention
 from jaxmed.models.fsnet import FSNet
 from jaxmed.models.unet import UNet
@@ -92,7 +92,7 @@ def make_training(config: Config, names: tuple[SetName, ...]) -> Algorithm:
 
 @functools.lru_cache(maxsize=16)
 def _make_training(
-    model: FSNet, names: tuple[SetName, ...], weights: tuple[float, ...], loss: str, learning_rate: float
+    model: FSNet, names: tuple[SetName, ...], weights: tuple[float, ...], loss: Loss, learning_rate: float
 ) -> Algorithm:
     """The same training gives the same algorithm, which is then compiled once for all seeds."""
     optimizer = optax.adam(learning_rate)
@@ -108,8 +108,10 @@ def _make_training(
     def batch_loss(params, batch_stats, batch):
         logits, batch_stats = net.apply_train(model, params, batch_stats, images_of(batch))
         losses = {
-            name: set_loss(logits[:, number], batch[f"label_{name}"], names, name, loss).mean()
-            for number, name in enumerate(names)
+            name: joint_loss(
+                logits[:, number], batch[f"label_{name}"], first, len(SETS[name].classes), loss
+            ).mean()
+            for number, (name, first) in enumerate(zip(names, first_labels(names), strict=True))
         }
         total = sum(weight * losses[name] for weight, name in zip(weights, names, strict=True))
         return total, (batch_stats, losses)
@@ -120,32 +122,3 @@ def _make_training(
         return SupervisedState(state.step + 1, new_net), metrics
 
     return Algorithm(init, step)
-
-
-def set_loss(
-    logits: jax.Array, labels: jax.Array, names: Sequence[SetName], name: SetName, loss: str
-) -> jax.Array:
-    """The loss of one data set, (batch,).
-
-    Args:
-        logits: (batch, *spatial, joint classes).
-        labels: (batch, *spatial), the data set's own: 0 is the background.
-        names: the data sets that the classes are joint of.
-        name: the data set.
-        loss: "dice", over the background and the data set's own classes of the joint softmax: classes of
-            other sets have no overlap to speak of; or "dice_ce", with the cross-entropy over all joint
-            classes added.
-    """
-    labels = labels.astype(jnp.int32)
-    first, count = first_labels(names)[list(names).index(name)], len(SETS[name].classes)
-    probabilities = own_classes(jax.nn.softmax(logits, axis=-1), first, count)
-    value = overlap.dice_loss(probabilities, jax.nn.one_hot(labels, 1 + count))
-    if loss == "dice_ce":
-        joint = jnp.where(labels > 0, labels + first - 1, 0)
-        value += cross_entropy.softmax_cross_entropy(logits, joint)
-    return value
-
-
-def own_classes(values: jax.Array, first: int, count: int) -> jax.Array:
-    """Picks the background and a data set's own classes out of all joint ones, along the last axis."""
-    return jnp.concatenate([values[..., :1], values[..., first : first + count]], axis=-1)

@@ -10,20 +10,24 @@ import numpy as np
 
 from data_pipelines.imaging_sets import SETS
 from experiments.contract import Data, Inference, Scores
-from experiments.fsnet.algorithm import first_labels, make_model, own_classes, trained_sets
+from experiments.fsnet.algorithm import first_labels, make_model, trained_sets
 from experiments.fsnet.config import Config
 from experiments.fsnet.data import Study
 from jaxmed.infer.sliding_window import make_sliding_window
+from jaxmed.losses.joint_classes import own_classes
 from jaxmed.metrics import overlap
 from jaxmed.models.fsnet import FSNet
+
+MEAN = "mean of classes"
+"""The one score that all scenarios have."""
 
 
 def evaluate(config: Config, state, data: Data) -> Scores:
     """Scores a run by case of the target.
 
     Returns:
-        Under the name of each class, such as "BP", the Dice coefficient in percent of the test cases; where
-        cases were kept out, the same under "validation <class>".
+        Under the name of each class, such as "BP", the Dice coefficient in percent of the test cases, and
+        their mean under `MEAN`; where cases were kept out, the same under "validation <class>".
     """
     study: Study = data.evaluation
     segment = make_segmenter(config, state)
@@ -31,7 +35,8 @@ def evaluate(config: Config, state, data: Data) -> Scores:
     for prefix, cases in (("", study.split.test), ("validation ", study.split.validation)):
         for case in cases:
             arrays = study.target[case]
-            for name, value in dice_by_class(config, segment(arrays["image"]), arrays["label"]).items():
+            found = dice_by_class(config, segment(arrays["image"]), arrays["label"])
+            for name, value in {**found, MEAN: sum(found.values()) / len(found)}.items():
                 scores.setdefault(prefix + name, {})[case] = value
     return scores
 

@@ -38,28 +38,30 @@ def published_cell(published: Published) -> Cell:
 
 
 def judge(claim: Claim, rows: Mapping[str, FinishedRow]) -> JudgedClaim:
-    """Judges a claim by the differences between its rows, replicate by replicate.
+    """Judges a claim by the differences between its rows, or their gains, replicate by replicate.
 
     It holds if the mean difference exceeds the margin by more than two standard errors of the mean over
     the replicates, fails if it falls short by more than that, and is tied in between. With a single
-    replicate there is no standard error and the sign decides, unless the difference is rounding.
+    replicate there is no standard error, and none among the numbers: the sign decides, unless the difference
+    is rounding.
     """
-    left, right = _statistics(claim, rows[claim.left]), _statistics(claim, rows[claim.right])
+    sides = _sides(claim, rows)
+    left, right = sides.values()
     differences = left - right
     count = differences.size
-    error = float(differences.std(ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+    spread = {"standard error": float(differences.std(ddof=1) / np.sqrt(count))} if count > 1 else {}
     excess = float(differences.mean()) - claim.margin
     numbers = {
-        f"{claim.statistic} of {claim.left}": float(left.mean()),
-        f"{claim.statistic} of {claim.right}": float(right.mean()),
+        **{name: float(side.mean()) for name, side in sides.items()},
         "difference": float(differences.mean()),
-        "standard error": error,
+        **spread,
         "replicates": count,
     }
     if claim.margin:
         numbers["margin"] = claim.margin
     rounding = _ROUNDING * float(max(np.abs(left).max(), np.abs(right).max()))
-    return JudgedClaim(claim.text, _verdict(excess, max(_STANDARD_ERRORS * error, rounding)), numbers)
+    tolerance = max(_STANDARD_ERRORS * spread.get("standard error", 0.0), rounding)
+    return JudgedClaim(claim.text, _verdict(excess, tolerance), numbers)
 
 
 def _verdict(excess: float, tolerance: float) -> Verdict:
@@ -68,9 +70,23 @@ def _verdict(excess: float, tolerance: float) -> Verdict:
     return "holds" if excess > 0 else "fails"
 
 
-def _statistics(claim: Claim, row: FinishedRow) -> np.ndarray:
+def _sides(claim: Claim, rows: Mapping[str, FinishedRow]) -> dict[str, np.ndarray]:
+    """What the claim compares, left and right, by replicate, under the names that its numbers have."""
+    labels, metrics = (claim.left, claim.right), (claim.metric, claim.right_metric or claim.metric)
+    sides = {}
+    for label, metric, base in zip(labels, metrics, claim.over or (None, None), strict=True):
+        of = label if claim.right_metric is None else f"{metric} of {label}"
+        side = _statistics(claim, rows[label], metric)
+        if base is None:
+            sides[f"{claim.statistic} of {of}"] = side
+        else:
+            sides[f"{claim.statistic} of {of} over {base}"] = side - _statistics(claim, rows[base], metric)
+    return sides
+
+
+def _statistics(claim: Claim, row: FinishedRow, metric: str) -> np.ndarray:
     statistic = np.nanmean if claim.statistic == "mean" else _sample_std
-    return np.array([statistic(values(scores, claim.metric)) for scores in row.replicates])
+    return np.array([statistic(values(scores, metric)) for scores in row.replicates])
 
 
 def _sample_std(cases: np.ndarray) -> float:

@@ -85,8 +85,11 @@ def _finish_row(
         _, name, state = runs.load(folders[index])
         return name.config, state, runs.make_data(papers.find_paper(paper), name, options)
 
+    def read_log(index: int):
+        return logs.read_log(folders[index])
+
     left_out = {key: sum(len(result[key]) for result in results) for key in ("bad_cases", "skipped_steps")}
-    return FinishedRow(row, tuple(result["scores"] for result in results), load, left_out)
+    return FinishedRow(row, tuple(result["scores"] for result in results), load, left_out, read_log)
 
 
 def _left_out(finished: Sequence[FinishedRow]) -> dict[str, int]:
@@ -171,8 +174,8 @@ def show(report: TableReport) -> None:
     if report.claims:
         claims = RichTable("verdict", "claim of the paper", "difference", "standard error", title="Claims")
         for claim in report.claims:
-            numbers = (f"{claim.numbers[name]:+.3g}" for name in ("difference", "standard error"))
-            claims.add_row(claim.verdict, claim.text, *numbers)
+            found = [claim.numbers.get(name) for name in ("difference", "standard error")]
+            claims.add_row(claim.verdict, claim.text, *("-" if x is None else f"{x:+.3g}" for x in found))
         console.print(claims)
     for test in report.tests:
         console.print(report_table.describe_test(test), markup=False)

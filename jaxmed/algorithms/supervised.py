@@ -31,6 +31,7 @@ def supervised(
     prepare: Callable[[Batch, jax.Array], tuple[jax.Array, jax.Array]],
     loss: Callable[..., jax.Array],
     schedule: Callable[[jax.Array], jax.Array] | None = None,
+    measure: Callable[[jax.Array, jax.Array], dict[str, jax.Array]] | None = None,
 ) -> Algorithm:
     """Makes the algorithm that minimises the mean of `loss` over the batch.
 
@@ -41,17 +42,21 @@ def supervised(
         loss: `(outputs, targets) -> (batch,)`, one value per example; with a schedule
             `(outputs, targets, value)`.
         schedule: `step -> value`, scalars on the device: of a loss that sharpens, or a weight that ramps up.
+        measure: `(outputs, targets) -> scalars by name`: what else is watched in training, as means over the
+            batch; nothing is learned from it.
 
     Returns:
-        An algorithm whose state is a `SupervisedState` and whose metrics are `loss` and, with a schedule,
-        `schedule`. Where the batch has a `weight` (batch,), the loss is the weighted mean.
+        An algorithm whose state is a `SupervisedState` and whose metrics are `loss`, with a schedule
+        `schedule`, and what is measured. Where the batch has a `weight` (batch,), the loss is the weighted
+        mean.
     """
 
     def batch_loss(params, batch_stats, inputs, targets, scheduled, weight, key):
         rngs = {"dropout": jax.random.fold_in(key, _DROPOUT)}
         outputs, batch_stats = net.apply_train(model, params, batch_stats, inputs, rngs=rngs)
         values = loss(outputs, targets, *scheduled.values())
-        return jnp.average(values, weights=weight), (batch_stats, {})
+        measured = jax.lax.stop_gradient(measure(outputs, targets)) if measure else {}
+        return jnp.average(values, weights=weight), (batch_stats, measured)
 
     def init(key, batch):
         shape = jax.eval_shape(lambda b, k: prepare(b, k)[0], batch, key)
@@ -61,9 +66,10 @@ def supervised(
     def step(state, batch, key):
         inputs, targets = prepare(batch, key)
         scheduled = {"schedule": jnp.asarray(schedule(state.step), jnp.float32)} if schedule else {}
-        new_net, value, _ = net.update_net(
+        new_net, value, measured = net.update_net(
             state.net, optimizer, batch_loss, inputs, targets, scheduled, batch.get("weight"), key
         )
-        return SupervisedState(step=state.step + 1, net=new_net), {"loss": value, **scheduled}
+        metrics = {"loss": value, **scheduled, **measured}
+        return SupervisedState(step=state.step + 1, net=new_net), metrics
 
     return Algorithm(init, step)

@@ -1,15 +1,16 @@
-"""Confusion counts of two classes and what follows from them, on the host in numpy."""
+"""Confusion counts of two classes and what follows from them, on the host in numpy; shares on the device."""
 
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Array, Bool, Float
 
 
 class Confusion(NamedTuple):
     """How often a binary prediction and its target agree.
 
-    Counts of several sets add up: `Confusion(*map(sum, zip(*counts)))`.
+    Counts of several sets add up: `Confusion(*map(sum, zip(*counts)))`. Shares of all elements do as well as
+    counts for what follows from them.
 
     Attributes:
         true_positives: positive in both.
@@ -18,10 +19,10 @@ class Confusion(NamedTuple):
         true_negatives: positive in neither.
     """
 
-    true_positives: int
-    false_positives: int
-    false_negatives: int
-    true_negatives: int
+    true_positives: int | float
+    false_positives: int | float
+    false_negatives: int | float
+    true_negatives: int | float
 
 
 def count(prediction: Bool[np.ndarray, "*shape"], target: Bool[np.ndarray, "*shape"]) -> Confusion:
@@ -37,6 +38,22 @@ def count(prediction: Bool[np.ndarray, "*shape"], target: Bool[np.ndarray, "*sha
     both, predicted = int(np.count_nonzero(prediction & target)), int(np.count_nonzero(prediction))
     wanted = int(np.count_nonzero(target))
     return Confusion(both, predicted - both, wanted - both, target.size - predicted - wanted + both)
+
+
+def shares(prediction: Bool[Array, "*shape"], target: Bool[Array, "*shape"]) -> dict[str, Float[Array, ""]]:
+    """The four counts as shares of all elements, on the device: metrics of a training step.
+
+    Their means over steps and devices of as many elements are shares again, which a mean of kappas is not.
+
+    Args:
+        prediction: bools of any shape.
+        target: the same shape.
+
+    Returns:
+        By the names of `Confusion`.
+    """
+    cells = (prediction & target, prediction & ~target, ~prediction & target, ~(prediction | target))
+    return {name: cell.mean() for name, cell in zip(Confusion._fields, cells, strict=True)}
 
 
 def dice(counts: Confusion) -> float:

@@ -7,6 +7,23 @@ import numpy as np
 from jaxmed.report.pyplot import Figure, plt
 
 
+def mean_over_spans(steps: np.ndarray, values: np.ndarray, num_spans: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of what was logged step by step, over equal spans of the steps up to the last one.
+
+    Args:
+        steps: (lines,) from 1 on, rising.
+        values: (lines, quantities).
+        num_spans: how many.
+
+    Returns:
+        The last step of each span that holds a line, (spans,), and the means, (spans, quantities).
+    """
+    edges = np.linspace(0, steps[-1], num_spans + 1)
+    span = np.searchsorted(edges, steps, side="left")
+    found = np.unique(span)
+    return edges[found], np.stack([values[span == number].mean(axis=0) for number in found])
+
+
 def draw_histories(
     histories: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], time: str = "epoch"
 ) -> Figure:

@@ -14,6 +14,21 @@ from jaxmed.train.observers import read_metrics
 
 _logger = logging.getLogger(__name__)
 
+_METRICS = "metrics.jsonl"
+
+
+def read_log(directory: Path) -> list[dict[str, Any]]:
+    """Reads what `MetricLog` has written into a run's folder so far.
+
+    Returns:
+        A dict for each line: `step`, `stage` where the run has stages, and the step's metrics by name.
+    """
+    file = directory / _METRICS
+    if not file.exists():
+        return []
+    lines = map(_parse, file.read_text().splitlines())
+    return [line for line in lines if line is not None]
+
 
 class MetricLog:
     """Writes metrics.jsonl and metrics.csv into a run's folder.
@@ -32,7 +47,7 @@ class MetricLog:
             every: steps between lines.
             stage: name of the stage; steps of other stages are kept as they are.
         """
-        self._jsonl, self._csv, self._every = directory / "metrics.jsonl", directory / "metrics.csv", every
+        self._jsonl, self._csv, self._every = directory / _METRICS, directory / "metrics.csv", every
         self._head: dict[str, Any] = {"stage": stage} if stage else {}
         self._stage, self._first_step = stage, first_step
         self._columns: list[str] = []
@@ -41,7 +56,7 @@ class MetricLog:
     def _open(self) -> None:
         kept = [
             line
-            for line in self._lines()
+            for line in read_log(self._jsonl.parent)
             if line.get("stage", "") != self._stage or line["step"] <= self._first_step
         ]
         rewritten = self._jsonl.with_name(f".{self._jsonl.name}")
@@ -69,14 +84,8 @@ class MetricLog:
         with self._csv.open("a", newline="") as file:
             csv.DictWriter(file, self._columns).writerow(line)
 
-    def _lines(self) -> list[dict[str, Any]]:
-        if not self._jsonl.exists():
-            return []
-        lines = map(_parse, self._jsonl.read_text().splitlines())
-        return [line for line in lines if line is not None]
-
     def _rewrite_csv(self) -> None:
-        lines = self._lines()
+        lines = read_log(self._jsonl.parent)
         self._columns = list(dict.fromkeys(itertools.chain.from_iterable(lines)))
         if not lines:
             self._csv.unlink(missing_ok=True)

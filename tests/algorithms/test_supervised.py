@@ -88,3 +88,25 @@ def test_each_step_has_its_own_scheduled_number():
     np.testing.assert_allclose(seen, [[8.5, 1], [15, 2], [22, 4]])
     np.testing.assert_allclose(state.net.params["dense"]["kernel"], [[3.0]])
     assert int(state.step) == 3
+
+
+def test_what_is_measured_stands_beside_the_loss_and_changes_nothing():
+    """w = 1, inputs 1 and 2, targets 0 and 1: both outputs are above 1/2, one of them rightly."""
+    batch = {"image": np.array([[1], [2]], np.float32)}
+
+    def run(measure):
+        algorithm = supervised(
+            Line(),
+            optax.sgd(0.5),
+            prepare=lambda batch, key: (batch["image"], jnp.array([[0.0], [1.0]])),
+            loss=lambda outputs, targets: jnp.square(outputs - targets)[:, 0],
+            measure=measure,
+        )
+        state = jax.jit(algorithm.init)(jax.random.key(0), batch)
+        return jax.jit(algorithm.step)(state, batch, jax.random.key(1))
+
+    plain, metrics = run(None)
+    watched, measured = run(lambda outputs, targets: {"right": ((outputs > 0.5) == targets).mean()})
+    assert measured == {**metrics, "right": 0.5}
+    for one, other in zip(jax.tree.leaves(plain), jax.tree.leaves(watched), strict=True):
+        np.testing.assert_array_equal(one, other)

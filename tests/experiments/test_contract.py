@@ -141,7 +141,7 @@ def test_presets_and_tables_are_complete(paper):
         assert all(set(row.published) <= set(table.metrics) for row in rows)
         labels = [row.label for row in rows]
         for claim in table.claims:
-            assert {claim.left, claim.right} <= set(labels)
+            assert {claim.left, claim.right, *(claim.over or ())} <= set(labels)
         for comparison in table.comparisons:
             assert comparison.row in labels
         if experiment.method_field is not None:
@@ -280,7 +280,8 @@ def test_scores_hold_what_the_tables_show(case, make_data, tmp_path):
 
     found = [scores_of(make_config(*case), make_data(*case))]
     for table in experiment.tables.values():
-        wanted = set(table.metrics) | {claim.metric for claim in table.claims}
+        claimed = {metric for claim in table.claims for metric in (claim.metric, claim.right_metric)}
+        wanted = set(table.metrics) | claimed - {None}
         if not wanted <= set(found[0]):
             # A study of other data or of another kind has columns of its own.
             config = config_of_row(case, table)

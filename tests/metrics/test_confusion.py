@@ -1,3 +1,4 @@
+import jax
 import numpy as np
 import pytest
 
@@ -14,6 +15,15 @@ def masks(share=0.2):
 def test_counts_by_hand():
     found = confusion.count(np.array([1, 1, 0, 0, 0], bool), np.array([1, 0, 1, 0, 0], bool))
     assert found == Confusion(1, 1, 1, 2)
+
+
+def test_shares_are_the_counts_over_their_number_and_give_the_same_kappa():
+    prediction, target = masks()
+    counts = confusion.count(prediction, target)
+    shares = {name: float(share) for name, share in jax.jit(confusion.shares)(prediction, target).items()}
+    np.testing.assert_allclose(Confusion(**shares), np.array(counts) / target.size, rtol=1e-6)
+    for measure in (confusion.dice, confusion.cohen_kappa):
+        np.testing.assert_allclose(measure(Confusion(**shares)), measure(counts), rtol=1e-6)
 
 
 def test_dice_is_that_of_the_masks():

@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from jaxmed.report.histories import draw_histories
+from jaxmed.report.histories import draw_histories, mean_over_spans
 
 
 def test_every_curve_is_drawn_where_it_belongs():
@@ -17,3 +17,11 @@ def test_every_curve_is_drawn_where_it_belongs():
     np.testing.assert_array_equal(purity.lines[0].get_xdata(), [1, 2, 3])
     assert [line.get_label() for line in loss.lines] == ["a", "b"]
     plt.close(figure)
+
+
+def test_means_over_spans_of_steps():
+    """Spans of 1 to 4, 5 to 8 and 9 to 12; the second holds no line."""
+    steps = np.array([2, 4, 10, 12])
+    ends, means = mean_over_spans(steps, np.array([[1.0, 0.0], [3.0, 1.0], [5.0, 0.0], [6.0, 0.0]]), 3)
+    np.testing.assert_allclose(ends, [4, 12])
+    np.testing.assert_allclose(means, [[2.0, 0.5], [5.5, 0.0]])

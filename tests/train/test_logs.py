@@ -54,9 +54,12 @@ def test_log_of_a_resumed_run_holds_each_step_once(tmp_path):
         log(step, None, metrics_of(step))
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 6, "lo')  # killed while writing
+    assert [line["step"] for line in logs.read_log(tmp_path)] == [1, 2, 3, 4, 5]
+    assert logs.read_log(tmp_path / "none") == []
     log = logs.MetricLog(tmp_path, first_step=3, every=1)
     log(4, None, metrics_of(4))
     assert [line["step"] for line in read_lines(tmp_path)] == [1, 2, 3, 4]
+    assert logs.read_log(tmp_path) == read_lines(tmp_path)
     with (tmp_path / "metrics.csv").open() as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from data_pipelines import splits
-from data_pipelines.readers.errors import ReadError
-from experiments.aneurysm import application, config, data, sources
+from experiments.aneurysm import application, config, data
 
 
 def make(tiny, tmp_path, **changes):
@@ -44,7 +43,7 @@ def test_undistorted_copies(tiny, tmp_path):
 
 def test_the_paper_splits_78_22_11():
     paper = config.PRESETS["paper"]
-    names = sources.phantom(paper).cases
+    names = data.find_angiograms(paper, None).cases
     split = splits.k_fold(names, paper.num_folds, paper.fold, num_validation=paper.num_validation, seed=22)
     assert (len(split.train), len(split.validation), len(split.test)) == (78, 22, 11)
 
@@ -55,11 +54,10 @@ def test_context_of_the_paper_holds_its_augmentation():
     assert depth == height == width == 168
 
 
-def write_case(folder, name, *, points, spacing=(0.7, 0.7, 0.9), value=None):
+def write_case(folder, name, *, points, spacing=(0.7, 0.7, 0.9)):
     (folder / "images").mkdir(parents=True, exist_ok=True)
     (folder / "points").mkdir(exist_ok=True)
     voxels = np.random.default_rng(0).normal(100, 5, (60, 60, 40)).astype(np.float32)
-    voxels = voxels if value is None else np.full_like(voxels, value)
     affine = np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
     image = nib.Nifti1Image(voxels, affine)
     image.set_qform(affine, code="scanner")
@@ -102,11 +100,3 @@ def test_bad_annotations_are_problems_in_one_line(tiny, tmp_path, points, messag
     report, problems = application.check_data(tiny, tmp_path)
     assert problems == 1
     assert message in next(line for line in report.splitlines() if line.startswith("problem:"))
-
-
-def test_a_constant_volume_is_refused(tiny, tmp_path):
-    write_case(tmp_path, "one", points=[], value=7)
-    write_case(tmp_path, "two", points=[], value=7)
-    source = sources.files(tiny, tmp_path)
-    with pytest.raises(ReadError, match="found 7 in every voxel; wanted an angiogram"):
-        source.build("one")

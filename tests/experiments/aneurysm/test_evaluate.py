@@ -6,13 +6,15 @@ import jax.numpy as jnp
 import nibabel as nib
 import numpy as np
 import pytest
+import scipy.special
 
 from data_pipelines import sphere_patches
 from data_pipelines.phantoms import tof_mra
 from experiments.aneurysm import application, config, evaluate, figures, tables
-from experiments.aneurysm.algorithm import augment, make_model
+from experiments.aneurysm.algorithm import augment, make_model, watch
 from experiments.aneurysm.data import Evaluation, example_batch
-from experiments.contract import Data
+from experiments.contract import Data, FinishedRow
+from jaxmed.metrics import confusion, overlap
 
 
 def count(model, size):
@@ -143,13 +145,48 @@ def test_published_numbers_stand_in_their_rows(tiny):
 
 
 def test_figures_are_drawn(tiny, tiny_data, tiny_state, tmp_path):
-    from experiments.contract import FinishedRow
-
     scores = evaluate.evaluate(tiny, tiny_state, tiny_data)
     row = FinishedRow(tables.rows(tiny)[0], (scores, scores), lambda k: (tiny, tiny_state, tiny_data))
     files = figures.draw_figures([row], tmp_path)
-    assert [file.name for file in files] == ["fig2-froc.png", "fig3-detections.png", "kappa-and-dice.png"]
+    names = ["fig2-froc.png", "fig3-detections.png", "kappa-and-dice.png"]
+    assert [file.name for file in files] == names
+    files = figures.draw_figures([replace(row, read_log=lambda k: [line(10), line(20)])], tmp_path)
+    assert [file.name for file in files] == [*names, "fig3-training.png"]
     assert all(file.stat().st_size > 1000 for file in files)
+
+
+def line(step, found=0.01, missed=0.0):
+    shares = {"true positives": found, "false positives": 0.0, "false negatives": missed}
+    shares["true negatives"] = 1 - found - missed
+    return {"step": step, "soft dice": 0.5, **{name.replace(" ", "_"): v for name, v in shares.items()}}
+
+
+def test_training_curves_pool_the_voxels_of_a_fortieth_of_the_training():
+    """Two lines each: first nothing is found, then half, then all; the last fortieth holds no aneurysm."""
+    pairs = (
+        [((0.0, 0.02), (0.0, 0.02)), ((0.02, 0.0), (0.0, 0.02))] + [((0.02, 0.0),) * 2] * 37 + [((0, 0),) * 2]
+    )
+    log = [line(step, *shares) for step, shares in enumerate((one for pair in pairs for one in pair), 1)]
+    curves = figures.training_curves(log)
+    steps, kappa = curves["Cohen's kappa"]
+    np.testing.assert_array_equal(steps, np.arange(2, 81, 2))
+    half = confusion.cohen_kappa(confusion.Confusion(0.01, 0.0, 0.01, 0.98))
+    np.testing.assert_allclose(kappa, [0, half, *[1] * 37, np.nan])
+    np.testing.assert_allclose(curves["Dice of the same mask"][1][:3], [0, 2 / 3, 1])
+    np.testing.assert_allclose(curves["Dice of probabilities, by batches"][1], 0.5)
+    assert figures.training_curves([]) == {}
+
+
+def test_what_is_watched_in_training_is_what_the_table_scores():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(2, 5, 5, 5, 1)).astype(np.float32)
+    labels = rng.integers(0, 2, logits.shape).astype(np.float32)
+    probabilities = scipy.special.expit(logits)
+    found = jax.jit(functools.partial(watch, 0.3))(logits, labels)
+    counts = confusion.count(probabilities > 0.3, labels > 0)
+    shares = [float(found[name]) for name in confusion.Confusion._fields]
+    np.testing.assert_allclose(shares, np.array(counts) / labels.size, rtol=1e-6)
+    np.testing.assert_allclose(found["soft dice"], overlap.soft_dice(probabilities, labels), rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,11 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
-import scipy.special
 
 from data_pipelines.imaging_sets import SETS
 from experiments.fsnet import algorithm, data
 from experiments.fsnet.config import PRESETS, Scenario, choose
-from jaxmed.losses import overlap
 
 PAPER = PRESETS["paper"]
 
@@ -70,40 +67,6 @@ def test_weights_are_those_of_the_paper_and_sum_to_one():
     assert weights("fsnet", ("hvsmr", "mnms", "wmh")) == pytest.approx((0.95, 0.025, 0.025))
     assert weights("no_weights", ("hvsmr", "mnms")) == weights("joint", ("hvsmr", "mnms")) == (0.5, 0.5)
     assert weights("unet", ("hvsmr",)) == (1.0,)
-
-
-set_loss = jax.jit(algorithm.set_loss, static_argnums=(2, 3, 4))
-
-
-def draw_logits(names):
-    rng = np.random.default_rng(0)
-    shape = (2, 2, 4, 4, 1 + sum(len(SETS[name].classes) for name in names))
-    return rng.normal(size=shape).astype(np.float32), rng
-
-
-def test_loss_of_a_set_is_dice_over_its_own_classes_of_the_joint_softmax():
-    names = ("hvsmr", "mnms")
-    logits, rng = draw_logits(names)
-    labels = rng.integers(0, 4, (2, 2, 4, 4)).astype(np.uint8)
-    probabilities = scipy.special.softmax(logits, axis=-1)[..., [0, 3, 4, 5]]
-    wanted = np.asarray(jax.jit(overlap.dice_loss)(probabilities, np.eye(4, dtype=np.float32)[labels]))
-    np.testing.assert_allclose(set_loss(logits, labels, names, "mnms", "dice"), wanted, rtol=1e-6)
-    joint = np.where(labels > 0, labels.astype(np.int32) + 2, 0)
-    chosen = np.take_along_axis(scipy.special.log_softmax(logits, axis=-1), joint[..., None], axis=-1)
-    wanted = wanted - chosen.mean(axis=(1, 2, 3, 4))
-    found = set_loss(logits, labels, names, "mnms", "dice_ce")
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
-
-
-def test_classes_that_a_patch_lacks_are_lowered():
-    names = ("hvsmr", "mnms")
-    logits, _ = draw_logits(names)
-    labels = np.zeros((2, 2, 4, 4), np.uint8)
-    evaluate = jax.jit(jax.value_and_grad(lambda z: set_loss(z, labels, names, "hvsmr", "dice").sum()))
-    value, slope = map(np.asarray, evaluate(logits))
-    assert np.isfinite(value)
-    # Along both at once: one alone may rise where it takes from the other.
-    assert (slope[..., 1:3].sum(-1) > 0).all()
 
 
 def test_step_weighs_the_losses_as_in_equation_1(tiny, tiny_data, tiny_state):

@@ -96,5 +96,9 @@ def test_scores_are_dice_coefficients_of_the_target_s_classes(tiny, tiny_state, 
     assert evaluate.dice_by_class(tiny, found, label) == {"VM": 100.0, "BP": 0.0}
     scores = evaluate.evaluate(tiny, tiny_state, tiny_data)
     test = set(tiny_data.evaluation.split.test)
-    assert {name: set(cases) for name, cases in scores.items()} == {"VM": test, "BP": test}
+    assert {name: set(cases) for name, cases in scores.items()} == dict.fromkeys(
+        ("VM", "BP", evaluate.MEAN), test
+    )
+    for case in test:
+        assert scores[evaluate.MEAN][case] == pytest.approx((scores["VM"][case] + scores["BP"][case]) / 2)
     assert json.dumps(scores)

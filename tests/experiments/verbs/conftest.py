@@ -100,7 +100,9 @@ def rows(preset):
 def draw(finished, directory):
     file = directory / "drawn.txt"
     config, state, data = finished[1].load(0)
-    file.write_text(f"{config.slope} {float(state.net.params['Dense_0']['kernel'][0, 0]):.1f} {data.name}")
+    weight = float(state.net.params["Dense_0"]["kernel"][0, 0])
+    steps = [line["step"] for line in finished[1].read_log(0) if line["loss"] >= 0]
+    file.write_text(f"{config.slope} {weight:.1f} {data.name} {steps}")
     return [file]
 
 

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from experiments.contract import Claim, Comparison, FinishedRow, Row
 from experiments.verbs import judgement
+from jaxmed.report import table as report_table
 
 
 def make_row(label, *replicates):
@@ -44,11 +47,46 @@ def test_verdicts_weigh_the_difference_against_two_standard_errors(left, right, 
     judged = judgement.judge(Claim("text", "dice", "a", "b", margin=margin), made)
     assert judged.verdict == verdict
     assert judged.numbers["replicates"] == 3
+    spread = np.subtract(left, right).std(ddof=1)
+    assert judged.numbers["standard error"] == pytest.approx(spread / np.sqrt(3))
+
+
+def test_gains_of_two_pairs_of_rows_are_compared():
+    """Gains of 3, 5 and 4 against 1, 1 and 2: differences 2, 4, 2, their standard error 2 / 3."""
+    made = rows(
+        make_row("a", [4.0], [6.0], [5.0]),
+        make_row("a base", [1.0], [1.0], [1.0]),
+        make_row("b", [9.0], [9.0], [9.0]),
+        make_row("b base", [8.0], [8.0], [7.0]),
+    )
+    claim = Claim("text", "dice", "a", "b", over=("a base", "b base"))
+    judged = judgement.judge(claim, made)
+    assert judged.verdict == "holds"
+    assert judged.numbers == {
+        "mean of a over a base": 4,
+        "mean of b over b base": pytest.approx(4 / 3),
+        "difference": pytest.approx(8 / 3),
+        "standard error": pytest.approx(2 / 3),
+        "replicates": 3,
+    }
+    assert judgement.judge(replace(claim, over=None), made).verdict == "fails"
+
+
+def test_two_metrics_of_one_row_are_compared():
+    scores = tuple({"large": {"c": 0.9 + k}, "small": {"c": 0.5, "d": 0.1}} for k in (0.0, 0.1))
+    made = rows(FinishedRow(Row("a", ()), scores, lambda index: None))
+    judged = judgement.judge(Claim("text", "large", "a", "a", right_metric="small"), made)
+    assert judged.verdict == "holds"
+    assert judged.numbers["mean of large of a"] == pytest.approx(0.95)
+    assert judged.numbers["mean of small of a"] == pytest.approx(0.3)
 
 
 def test_a_single_replicate_is_judged_by_its_sign():
     made = rows(make_row("a", [1.0]), make_row("b", [0.5]))
-    assert judgement.judge(Claim("text", "dice", "a", "b"), made).verdict == "holds"
+    judged = judgement.judge(Claim("text", "dice", "a", "b"), made)
+    assert judged.verdict == "holds"
+    assert "standard error" not in judged.numbers
+    assert "standard error" not in report_table.describe_claim(judged)
 
 
 def test_rounding_is_no_difference():

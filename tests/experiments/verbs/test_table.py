@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import re
 
 import pytest
 
@@ -48,7 +49,7 @@ def test_table_is_written_in_all_forms(toy, options, capsys):
     ]
     assert "| one | 1.00 |" in (folder / "table1-demo.md").read_text()
     assert (folder / "table1-demo.png").read_bytes().startswith(b"\x89PNG")
-    assert (folder / "table1-demo" / "drawn.txt").read_text() == "two 2.0 phantom"
+    assert (folder / "table1-demo" / "drawn.txt").read_text() == "two 2.0 phantom [10, 20, 30, 40]"
     shown = capsys.readouterr().out
     assert "two is above one" in shown
 
@@ -56,6 +57,21 @@ def test_table_is_written_in_all_forms(toy, options, capsys):
 @pytest.fixture
 def one_seed(options):
     return dataclasses.replace(options, seeds=(0,))
+
+
+def test_one_run_a_row_has_no_standard_error(toy, one_seed, monkeypatch, capsys):
+    single = [
+        dataclasses.replace(row, configs=row.configs[:1])
+        for row in toy.tables["table1"].rows(toy.presets["demo"])
+    ]
+    monkeypatch.setitem(
+        toy.tables, "table1", dataclasses.replace(toy.tables["table1"], rows=lambda _: tuple(single))
+    )
+    make(toy, one_seed)
+    assert all("standard error" not in claim["numbers"] for claim in read(one_seed)["claims"])
+    assert "standard error" not in (one_seed.workdir / "toy" / "table1-demo.md").read_text()
+    shown = next(line for line in capsys.readouterr().out.splitlines() if "two is above one" in line)
+    assert [cell.strip() for cell in re.split("[│┃|]", shown)][-2] == "-"
 
 
 def test_finished_rows_are_not_run_again(toy, one_seed, monkeypatch):
