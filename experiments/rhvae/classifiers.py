@@ -1,15 +1,13 @@
 """Classifiers of every set, mode and run, trained side by side; the best by validation are kept."""
 
-from typing import Any
-
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 import optax
 
+from data_pipelines.image_study import ImageStudy
 from experiments.rhvae.config import Config
-from experiments.rhvae.data import Study, modes, num_classes, num_classifiers
-from jaxmed.algorithms import replicas
+from experiments.rhvae.data import num_classes, num_classifiers
+from jaxmed.algorithms import replica_groups, replicas
 from jaxmed.algorithms.supervised import supervised
 from jaxmed.models.densenet import DenseNet
 from jaxmed.models.feature_network import FeatureNetwork
@@ -45,25 +43,13 @@ def make_ensemble(config: Config, kind: str) -> Algorithm:
     return replicas.replicate(member, num_classifiers(config))
 
 
-def make_kept(config: Config, kind: str, study: Study) -> Algorithm:
+def make_kept(config: Config, kind: str, study: ImageStudy) -> Algorithm:
     """The ensemble, with a look at the validation images in every refresh."""
+    images = {name: one.validation.images for name, one in study.sets.items()}
+    labels = {name: one.validation.labels for name, one in study.sets.items()}
 
     def validation_loss(variables):
-        losses = [
-            _cross_entropy(logits, jnp.asarray(study.sets[name].validation.labels)[None]).mean(axis=1)
-            for name, logits in predict(config, kind, variables, study, "validation").items()
-        ]
-        return jnp.concatenate(losses)
+        return replica_groups.mean_losses(make_model(config, kind), _cross_entropy, variables, images, labels)
 
     every = config.classifier.validate_every
     return replicas.keep_best(make_ensemble(config, kind), validation_loss, refresh_every=every)
-
-
-def predict(config: Config, kind: str, variables: Any, study: Study, part: str) -> dict[str, jax.Array]:
-    """Logits (classifiers, images, classes) of the classifiers of each set on one of its parts."""
-    each, model = len(modes(config)) * config.num_runs, make_model(config, kind)
-    outputs = {}
-    for number, (name, one) in enumerate(study.sets.items()):
-        own = jax.tree.map(lambda leaf, n=number: leaf[n * each : (n + 1) * each], variables)
-        outputs[name] = replicas.predict(model, own, getattr(one, part).images)
-    return outputs

@@ -3,10 +3,12 @@
 import jax.numpy as jnp
 import numpy as np
 
+from data_pipelines.image_study import ImageStudy
 from experiments.contract import Data, Scores
 from experiments.rhvae import classifiers
 from experiments.rhvae.config import Config
-from experiments.rhvae.data import Study, modes, num_classes
+from experiments.rhvae.data import num_classes
+from jaxmed.algorithms import replica_groups
 from jaxmed.metrics import classification
 
 
@@ -20,19 +22,19 @@ def evaluate(config: Config, state, data: Data) -> Scores:
 
     Also "acceptance", the share of the sampler's proposals that were taken.
     """
-    study: Study = data.evaluation
+    study: ImageStudy = data.evaluation
     scores: dict[str, dict[str, float]] = {"acceptance": {"all": float(state.acceptance)}}
+    images = {name: one.test.images for name, one in study.sets.items()}
     for kind in classifiers.kinds(config):
-        found = classifiers.predict(config, kind, state.classifiers[kind], study, "test")
-        for name, logits in found.items():
+        model = classifiers.make_model(config, kind)
+        for name, logits in replica_groups.predict(model, state.classifiers[kind], images).items():
             labels = study.sets[name].test.labels
             predicted = np.asarray(jnp.argmax(logits, axis=-1))
             values = [_score(config, run, labels) for run in predicted]
             column = name if config.source == "characters" else kind
-            for number, mode in enumerate(("with raw", "alone")):
-                # Raw data have nothing beside them: with and alone are the same classifiers.
-                first = number * config.num_runs if number < len(modes(config)) else 0
-                runs = values[first : first + config.num_runs]
+            # Raw data have nothing beside them: with and alone are the same classifiers.
+            own = values[: config.num_runs], values[-config.num_runs :]
+            for mode, runs in zip(("with raw", "alone"), own, strict=True):
                 scores[metric_name(column, mode)] = {f"run {k}": value for k, value in enumerate(runs)}
     return scores
 

@@ -50,6 +50,4 @@ def _draw_samples(rows: dict[str, FinishedRow]):
 
 
 def _sheet(images: Sequence[np.ndarray]) -> np.ndarray:
-    """One row per class, as many images as every class has."""
-    count = min(_NUM_SHOWN, *(len(one) for one in images[:_NUM_SHOWN]))
-    return np.concatenate([np.concatenate(list(one[:count, ..., 0]), axis=1) for one in images[:_NUM_SHOWN]])
+    return pictures.tile_rows([one[..., 0] for one in images[:_NUM_SHOWN]], _NUM_SHOWN)

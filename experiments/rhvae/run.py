@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from data_pipelines import side_by_side
+from data_pipelines.image_study import ImageStudy
 from data_pipelines.labelled_images import LabelledImages
 from experiments.contract import Data, Stages
 from experiments.rhvae import classifiers, data, generative, sampling
@@ -36,7 +37,7 @@ class StudyState:
 
 def run(config: Config, run_data: Data, stages: Stages) -> StudyState:
     """Trains the generative models, draws from them, and trains the classifiers."""
-    study: data.Study = run_data.evaluation
+    study: ImageStudy = run_data.evaluation
     generators, acceptance, plane = {}, 1.0, {}
     made: Mapping[str, LabelledImages] = {}
     if config.method in data.GENERATIVE:
@@ -60,7 +61,7 @@ def run(config: Config, run_data: Data, stages: Stages) -> StudyState:
     return StudyState(step, generators, jnp.asarray(acceptance), plane, trained)
 
 
-def _train_generators(name: str, config: Config, study: data.Study, stages: Stages, images: list) -> Any:
+def _train_generators(name: str, config: Config, study: ImageStudy, stages: Stages, images: list) -> Any:
     """One model for each array of images, as a stage that runs share; their best parameters, stacked."""
     state = stages.fit(
         name,
@@ -74,7 +75,7 @@ def _train_generators(name: str, config: Config, study: data.Study, stages: Stag
 
 
 def _train_classifiers(
-    config: Config, study: data.Study, stages: Stages, made: Mapping[str, LabelledImages]
+    config: Config, study: ImageStudy, stages: Stages, made: Mapping[str, LabelledImages]
 ) -> dict[str, Any]:
     """Trains every kind of classifier on the raw data with what was made of them, and on that alone."""
     parts = []
@@ -82,16 +83,10 @@ def _train_classifiers(
         own = [one.train.join(made[name]), made[name]] if made else [one.train]
         parts += [part for part in own for _ in range(config.num_runs)]
     batches = study.make_batches(side_by_side.random_batches(parts), config.batch_size)
-    trained = {}
+    trained, example = {}, data.classifier_batch(config)
     for kind in classifiers.kinds(config):
         algorithm = classifiers.make_kept(config, kind, study)
-        state = stages.fit(
-            kind,
-            algorithm,
-            batches,
-            num_steps=config.num_steps,
-            example_batch=data.classifier_batch(config),
-        )
+        state = stages.fit(kind, algorithm, batches, num_steps=config.num_steps, example_batch=example)
         assert algorithm.refresh is not None
         trained[kind] = algorithm.refresh(state).best
     return trained
@@ -107,9 +102,8 @@ def init_state(config: Config, key: Any) -> StudyState:
     if config.method == "manifold":
         model = generative.make_model(generative.plane_config(config))
         plane = model.init(key, jnp.zeros((1, *config.image_shape, 1)), train=False)["params"]
-    trained = {}
+    trained, example = {}, data.classifier_batch(config)
     for kind in classifiers.kinds(config):
-        ensemble = classifiers.make_ensemble(config, kind)
-        state = init_from_shapes(ensemble, key, data.classifier_batch(config))
+        state = init_from_shapes(classifiers.make_ensemble(config, kind), key, example)
         trained[kind] = state.members.net.variables
     return StudyState(jnp.zeros((), jnp.int32), generators, jnp.ones(()), plane, trained)

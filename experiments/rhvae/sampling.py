@@ -7,15 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipelines.image_stack import pad
+from data_pipelines.image_study import ImageStudy
 from data_pipelines.labelled_images import LabelledImages, label_by_set
 from experiments.rhvae.config import Config
-from experiments.rhvae.data import Study
 from experiments.rhvae.generative import make_flow, make_model
 from jaxmed.algorithms import manifold_sampling
 from jaxmed.augment.copies import augment_copies
 
 
-def draw_latents(config: Config, params: Any, study: Study, key: Any) -> dict[str, np.ndarray]:
+def draw_latents(config: Config, params: Any, study: ImageStudy, key: Any) -> dict[str, np.ndarray]:
     """Draws `max_samples` latents from the prior or the manifold of every model.
 
     Gives `z` (models, samples, latents) and `acceptance`, the share of proposals taken, 1 for the prior.
@@ -40,7 +40,9 @@ def draw_latents(config: Config, params: Any, study: Study, key: Any) -> dict[st
     return {"z": np.asarray(chains.z), "acceptance": np.asarray(chains.acceptance.mean(axis=1))}
 
 
-def synthetic_parts(config: Config, params: Any, z: np.ndarray, study: Study) -> dict[str, LabelledImages]:
+def synthetic_parts(
+    config: Config, params: Any, z: np.ndarray, study: ImageStudy
+) -> dict[str, LabelledImages]:
     """The first `num_samples` images of every class, by set."""
     images = manifold_sampling.decode(make_model(config), params, z[:, : config.num_samples])
     parts, first = {}, 0
@@ -50,7 +52,7 @@ def synthetic_parts(config: Config, params: Any, z: np.ndarray, study: Study) ->
     return parts
 
 
-def augmented_parts(config: Config, study: Study, key: Any) -> dict[str, LabelledImages]:
+def augmented_parts(config: Config, study: ImageStudy, key: Any) -> dict[str, LabelledImages]:
     """Copies of every raw image, factor - 1: by classical means (the paper gives no strengths)."""
     parts, copies = {}, config.factor - 1
     for number, (name, one) in enumerate(study.sets.items()):

@@ -1,0 +1,50 @@
+"""Replicas in groups: consecutive members, as many in every group, on examples that the group shares."""
+
+from collections.abc import Callable, Mapping
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxmed.algorithms import replicas
+from jaxmed.types import Leaf, PyTree
+
+
+def predict(model: nn.Module, variables: PyTree, images: Mapping[str, Leaf]) -> dict[str, jax.Array]:
+    """Outputs of every group on its own images.
+
+    Args:
+        model: of the members.
+        variables: of all members, stacked, group by group.
+        images: of each group, (images, ...).
+
+    Returns:
+        By group (members of the group, images, ...).
+    """
+    each = len(jax.tree.leaves(variables)[0]) // len(images)
+    outputs = {}
+    for number, (name, one) in enumerate(images.items()):
+        own = jax.tree.map(lambda leaf, n=number: leaf[n * each : (n + 1) * each], variables)
+        outputs[name] = replicas.predict(model, own, one)
+    return outputs
+
+
+def mean_losses(
+    model: nn.Module,
+    loss: Callable[[jax.Array, jax.Array], jax.Array],
+    variables: PyTree,
+    images: Mapping[str, Leaf],
+    targets: Mapping[str, Leaf],
+) -> jax.Array:
+    """Mean loss (members,) of every member on the examples of its group, in evaluation mode.
+
+    Args:
+        model: of the members.
+        loss: `(outputs (members, images, ...), targets (1, images, ...)) -> (members, images)`.
+        variables: as in `predict`.
+        images: as in `predict`.
+        targets: of the images of each group, (images, ...).
+    """
+    outputs = predict(model, variables, images)
+    losses = [loss(own, jnp.asarray(targets[name])[None]).mean(axis=1) for name, own in outputs.items()]
+    return jnp.concatenate(losses)

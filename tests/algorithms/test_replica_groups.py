@@ -1,0 +1,45 @@
+"""Two groups of two networks, each on its own images."""
+
+import jax
+import numpy as np
+import optax
+import pytest
+
+from jaxmed.algorithms import replica_groups, replicas
+from jaxmed.models.perceptron import Perceptron
+
+MODEL = Perceptron(2, widths=(4,))
+
+
+@pytest.fixture(scope="module")
+def images():
+    rng = np.random.default_rng(0)
+    return {name: rng.normal(size=(count, 5)).astype(np.float32) for name, count in (("a", 6), ("b", 9))}
+
+
+@pytest.fixture(scope="module")
+def variables(images):
+    init = jax.jit(jax.vmap(lambda key: MODEL.init(key, images["a"], train=False)))
+    return init(jax.random.split(jax.random.key(0), 4))
+
+
+def test_groups_predict_their_own_images(variables, images):
+    outputs = replica_groups.predict(MODEL, variables, images)
+    assert {name: array.shape for name, array in outputs.items()} == {"a": (2, 6, 2), "b": (2, 9, 2)}
+    for name, members in (("a", slice(0, 2)), ("b", slice(2, 4))):
+        every = replicas.predict(MODEL, variables, images[name])
+        np.testing.assert_allclose(outputs[name], every[members], rtol=1e-6)
+
+
+def test_losses_are_means_over_the_images_of_the_group(variables, images):
+    rng = np.random.default_rng(1)
+    labels = {name: rng.integers(2, size=len(one)).astype(np.int32) for name, one in images.items()}
+    loss = optax.softmax_cross_entropy_with_integer_labels
+    found = replica_groups.mean_losses(MODEL, loss, variables, images, labels)
+    outputs = replica_groups.predict(MODEL, variables, images)
+    wanted = []
+    for name, own in outputs.items():
+        logits = np.asarray(own, np.float64)
+        log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+        wanted += [-member[np.arange(len(member)), labels[name]].mean() for member in log_p]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
