@@ -29,6 +29,14 @@ class ImageStudy:
         """The training images of every class: set by set, class by class."""
         return [images for one in self.sets.values() for images in one.train_by_class()]
 
+    def images(self, part: str) -> dict[str, np.ndarray]:
+        """The images of "train", "validation" or "test", by set."""
+        return {name: getattr(one, part).images for name, one in self.sets.items()}
+
+    def labels(self, part: str) -> dict[str, np.ndarray]:
+        """Their classes."""
+        return {name: getattr(one, part).labels for name, one in self.sets.items()}
+
 
 def open_study(
     sets: Mapping[str, ImageSet],

@@ -22,12 +22,12 @@ def built_in_name(config: Config) -> str:
 
 def set_names(config: Config) -> tuple[str, ...]:
     """Of the source."""
-    return small_sets.CHARACTER_SETS if config.source == "characters" else ("brains",)
+    return small_sets.SETS[config.source]
 
 
 def num_classes(config: Config) -> int:
     """Of every set of the source."""
-    return 10 if config.source == "characters" else 2
+    return {"characters": 10, "brains": 2}.get(config.source, config.num_classes)
 
 
 def num_models(config: Config) -> int:
@@ -75,11 +75,13 @@ def make_data(
     process_count: int = 1,
     max_bad_cases: int = 0,
 ) -> Data:
-    """Reads the sets (`data_pipelines.small_sets`); small ones, so that nothing is cached or left out."""
-    if config.source == "characters":
-        sets = small_sets.character_sets(config.num_raw, config.image_shape, data_dir)
-    else:
-        sets = small_sets.brain_sets(config.image_shape, data_dir)
+    """Reads the sets (`data_pipelines.small_sets`); small ones, so that nothing is left out.
+
+    Raises:
+        ReadError: a file is missing or damaged, or images do not suit the config.
+    """
+    cache, shape, classes = cache_dir / "rhvae", config.image_shape, num_classes(config)
+    sets = small_sets.read_sets(config.source, data_dir, cache, shape, config.num_raw, classes)
     processes = {"process_index": process_index, "process_count": process_count}
     study = open_study(sets, config.batch_size, seed, executor=executor, **processes)
     load = side_by_side.whole_batches(study.class_images, config.batch_size)

@@ -13,25 +13,23 @@ from jaxmed.metrics import classification
 
 
 def metric_name(column: str, mode: str) -> str:
-    """Name of a column: a set of characters, or a classifier of brains; with the raw data, or alone."""
+    """Name of a column: a set, or a classifier of brains; with the raw data, or alone."""
     return f"{column}, {mode}"
 
 
 def evaluate(config: Config, state, data: Data) -> Scores:
-    """Accuracy by set of characters, balanced accuracy of brains by classifier, in percent, by mode and run.
+    """Accuracy by set of characters, balanced accuracy of other images, in percent, by mode and run.
 
-    Also "acceptance", the share of the sampler's proposals that were taken.
+    Brains are scored by classifier. Also "acceptance", the share of the sampler's proposals that were taken.
     """
     study: ImageStudy = data.evaluation
     scores: dict[str, dict[str, float]] = {"acceptance": {"all": float(state.acceptance)}}
-    images = {name: one.test.images for name, one in study.sets.items()}
+    images, labels = study.images("test"), study.labels("test")
     for kind in classifiers.kinds(config):
         model = classifiers.make_model(config, kind)
         for name, logits in replica_groups.predict(model, state.classifiers[kind], images).items():
-            labels = study.sets[name].test.labels
-            predicted = np.asarray(jnp.argmax(logits, axis=-1))
-            values = [_score(config, run, labels) for run in predicted]
-            column = name if config.source == "characters" else kind
+            values = [_score(config, run, labels[name]) for run in np.asarray(jnp.argmax(logits, axis=-1))]
+            column = kind if config.source == "brains" else name
             # Raw data have nothing beside them: with and alone are the same classifiers.
             own = values[: config.num_runs], values[-config.num_runs :]
             for mode, runs in zip(("with raw", "alone"), own, strict=True):

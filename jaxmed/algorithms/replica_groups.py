@@ -5,9 +5,14 @@ from collections.abc import Callable, Mapping
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxmed.algorithms import replicas
+from jaxmed.algorithms.supervised import supervised
+from jaxmed.train.fit import Algorithm
 from jaxmed.types import Leaf, PyTree
+
+_cross_entropy = optax.softmax_cross_entropy_with_integer_labels
 
 
 def predict(model: nn.Module, variables: PyTree, images: Mapping[str, Leaf]) -> dict[str, jax.Array]:
@@ -48,3 +53,39 @@ def mean_losses(
     outputs = predict(model, variables, images)
     losses = [loss(own, jnp.asarray(targets[name])[None]).mean(axis=1) for name, own in outputs.items()]
     return jnp.concatenate(losses)
+
+
+def make_classifiers(
+    model: nn.Module, optimizer: optax.GradientTransformation, num_members: int
+) -> Algorithm:
+    """Trains classifiers of `image` by the cross-entropy of `label`; batches as in `replicas.replicate`."""
+    member = supervised(
+        model,
+        optimizer,
+        prepare=lambda batch, key: (batch["image"], batch["label"]),
+        loss=_cross_entropy,
+    )
+    return replicas.replicate(member, num_members)
+
+
+def keep_best_classifiers(
+    classifiers: Algorithm,
+    model: nn.Module,
+    images: Mapping[str, Leaf],
+    labels: Mapping[str, Leaf],
+    refresh_every: int,
+) -> Algorithm:
+    """Keeps each classifier's best variables by its cross-entropy on the validation images of its group.
+
+    Args:
+        classifiers: from `make_classifiers`.
+        model: of one of them.
+        images: see `predict`.
+        labels: of the images of each group.
+        refresh_every: see `replicas.keep_best`.
+    """
+
+    def validation_loss(variables: PyTree) -> jax.Array:
+        return mean_losses(model, _cross_entropy, variables, images, labels)
+
+    return replicas.keep_best(classifiers, validation_loss, refresh_every=refresh_every)

@@ -22,6 +22,14 @@ def test_images_are_listed_set_by_set_and_class_by_class(sets):
     assert firsts == [[0, 2, 4], [1, 3, 5], [0, 2], [1, 3]]
 
 
+def test_parts_are_given_set_by_set():
+    study = image_study.open_study({"a": ImageSet(labelled(6), labelled(4), labelled(2))}, 2, seed=0)
+    counts = {"train": 6, "validation": 4, "test": 2}
+    for part, count in counts.items():
+        assert study.images(part)["a"].shape == (count, 2, 2, 1)
+        np.testing.assert_array_equal(study.labels(part)["a"], np.arange(count) % 2)
+
+
 def test_processes_share_the_batches_that_one_would_have(sets):
     load = side_by_side.random_batches([one.train for one in sets.values()])
 
