@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxmed.algorithms.variational import Flow, batch_metric
 from jaxmed.ops import riemannian_sampling
+from jaxmed.types import Leaf
 
 _DECODE_AT_ONCE = 500
 
@@ -69,7 +70,7 @@ def pixel_means(model: nn.Module, params: Any, z: jax.Array) -> jax.Array:
     return jax.nn.sigmoid(each(params, z))
 
 
-def decode(model: nn.Module, params: Any, z: np.ndarray) -> np.ndarray:
+def decode(model: nn.Module, params: Any, z: Leaf) -> np.ndarray:
     """Means of the pixels, (models, samples, *shape), for latents (models, samples, latents)."""
     means = jax.jit(functools.partial(pixel_means, model))
     parts = [z[:, start : start + _DECODE_AT_ONCE] for start in range(0, z.shape[1], _DECODE_AT_ONCE)]

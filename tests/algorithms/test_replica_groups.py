@@ -1,6 +1,7 @@
 """Two groups of two networks, each on its own images."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -19,7 +20,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def variables(images):
-    init = jax.jit(jax.vmap(lambda key: MODEL.init(key, images["a"], train=False)))
+    init = jax.jit(jax.vmap(lambda key: MODEL.init(key, jnp.asarray(images["a"]), train=False)))
     return init(jax.random.split(jax.random.key(0), 4))
 
 
@@ -46,8 +47,8 @@ def test_losses_are_means_over_the_images_of_the_group(variables, images):
 
 
 def test_classifiers_learn_and_the_best_of_each_is_kept(images):
-    """Classes by the sign of the first number; the validation labels of group b are those of another rule."""
-    model, rng = Perceptron(2, widths=(4,)), np.random.default_rng(2)
+    """Classes by the sign of the first number; in the validation images of group b they are the other way."""
+    model, rng = Perceptron(2, widths=(16,)), np.random.default_rng(2)
     labels = {name: (one[:, 0] > 0).astype(np.int32) for name, one in images.items()}
     labels["b"] = 1 - labels["b"]
     plain = replica_groups.make_classifiers(model, optax.adam(0.05), 4)
