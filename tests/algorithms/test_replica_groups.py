@@ -46,24 +46,25 @@ def test_losses_are_means_over_the_images_of_the_group(variables, images):
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
-def test_classifiers_learn_and_the_best_of_each_is_kept(images):
+def test_classifiers_learn_and_the_best_of_each_is_kept():
     """Classes by the sign of the first number; in the validation images of group b they are the other way."""
     model, rng = Perceptron(2, widths=(16,)), np.random.default_rng(2)
+    images = {name: rng.normal(size=(60, 5)).astype(np.float32) for name in ("a", "b")}
     labels = {name: (one[:, 0] > 0).astype(np.int32) for name, one in images.items()}
     labels["b"] = 1 - labels["b"]
     plain = replica_groups.make_classifiers(model, optax.adam(0.05), 4)
     kept = replica_groups.keep_best_classifiers(plain, model, images, labels, 10)
     assert kept.refresh_every == 10
-    x = rng.normal(size=(64, 4, 5)).astype(np.float32)
+    x = rng.normal(size=(256, 4, 5)).astype(np.float32)
     batch = {"image": x, "label": (x[..., 0] > 0).astype(np.int32)}
     state, step = jax.jit(kept.init)(jax.random.key(0), batch), jax.jit(kept.step)
     state = kept.refresh(state)
     start, before = state.best_loss, state.best
-    for number in range(60):
+    for number in range(30):
         state, metrics = step(state, batch, jax.random.key(number))
     assert float(metrics["loss"]) < 0.2
     state = kept.refresh(state)
-    assert (state.best_loss[:2] < start[:2]).all()
+    assert (state.best_loss[:2] < 0.3).all() and (start > 0.3).all()
     np.testing.assert_array_equal(state.best_loss[2:], start[2:])
     for new, old in zip(jax.tree.leaves(state.best), jax.tree.leaves(before), strict=True):
         np.testing.assert_array_equal(new[2:], old[2:])

@@ -18,10 +18,13 @@ def fit(algorithm, load, batch_size, num_steps):
     """Trains on whole batches; gives the state and the metrics of each step."""
     examples = [load(index, np.random.default_rng(index)) for index in range(batch_size)]
     batch = {name: np.stack([one[name] for one in examples]) for name in examples[0]}
-    state, step, seen = jax.jit(algorithm.init)(jax.random.key(0), batch), jax.jit(algorithm.step), []
+    # From the host, so that the first step has the types of all others and is compiled once.
+    state = jax.device_put(jax.device_get(jax.jit(algorithm.init)(jax.random.key(0), batch)))
+    step, seen = jax.jit(algorithm.step), []
     for number in range(num_steps):
         state, metrics = step(state, batch, jax.random.key(number))
         seen.append(jax.device_get(metrics))
+    assert step._cache_size() == 1
     return jax.device_get(state), seen
 
 
