@@ -1,15 +1,20 @@
-"""Small data sets for studies of augmentation: characters and brains, built in or real."""
+"""Small data sets for studies of augmentation: characters and brains, built in or real, and a user's own."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from data_pipelines import labelled_folder
 from data_pipelines.image_stack import resize
 from data_pipelines.labelled_images import ImageSet, LabelledImages, select, split
 from data_pipelines.phantoms import brain_slice
+from data_pipelines.readers.errors import ReadError
 
 CHARACTER_SETS = ("balanced", "unbalanced", "varied")
+
+SETS = {"characters": CHARACTER_SETS, "brains": ("brains",), "folder": ("images",)}
+"""Names of the sets of each source."""
 
 _SEED = 17
 """Of the selection of images: the sets do not depend on the seed of a run."""
@@ -17,7 +22,43 @@ _SEED = 17
 _COMMON_SHARE = 0.75
 """In unbalanced sets each class is so many times as frequent as the next."""
 
+_SHARES = (0.7, 0.1)
+"""Of each class for training and for validation; the rest is for the test."""
+
+_LEAST = 10
+"""Images of a class, so that each part gets one."""
+
 _NUM_HEALTHY, _NUM_DEMENTED = 316, 100
+
+
+def read_sets(
+    source: str,
+    data_dir: Path | None,
+    cache_dir: Path,
+    shape: tuple[int, int],
+    num_raw: int,
+    num_classes: int,
+) -> Mapping[str, ImageSet]:
+    """Reads the sets of a source.
+
+    Args:
+        source: see `SETS`.
+        data_dir: holds the files; None where they are built in.
+        cache_dir: see `own_sets`.
+        shape: of the images.
+        num_raw: see `character_sets`.
+        num_classes: see `own_sets`.
+
+    Raises:
+        ReadError: see there; or no folder is given for images of a folder.
+    """
+    if source == "characters":
+        return character_sets(num_raw, shape, data_dir)
+    if source == "brains":
+        return brain_sets(shape, data_dir)
+    if data_dir is None:
+        raise ReadError("--data-dir", "none", "the folder of the images")
+    return own_sets(data_dir, cache_dir, shape, num_classes)
 
 
 def character_sets(num_raw: int, shape: tuple[int, int], data_dir: Path | None) -> Mapping[str, ImageSet]:
@@ -84,4 +125,29 @@ def brain_sets(shape: tuple[int, int], data_dir: Path | None) -> Mapping[str, Im
         cases = [(oasis.read_slice(one), one.has_dementia) for one in oasis.find_subjects(data_dir)]
     images = np.concatenate([resize(image[None], shape) for image, _ in cases])
     pool = LabelledImages(images, np.array([ill for _, ill in cases], np.int32))
-    return {"brains": split(np.random.default_rng(_SEED), pool, (0.7, 0.1))}
+    return {"brains": split(np.random.default_rng(_SEED), pool, _SHARES)}
+
+
+def own_sets(
+    folder: Path, cache_dir: Path, shape: tuple[int, int], num_classes: int
+) -> Mapping[str, ImageSet]:
+    """A user's own images, split as the brains are.
+
+    Args:
+        folder: holds them (`labelled_folder.read_folder`).
+        cache_dir: see there.
+        shape: of the images.
+        num_classes: how many classes there have to be.
+
+    Raises:
+        ReadError: as `read_folder`; another number of classes, or one of less than ten images.
+    """
+    pool = labelled_folder.read_folder(folder, cache_dir, shape)
+    if len(pool.classes) != num_classes:
+        found = f"{len(pool.classes)} classes: {', '.join(pool.classes)}"
+        raise ReadError(folder, found, f"as many as num_classes says, {num_classes}")
+    counts = np.bincount(pool.labels, minlength=num_classes)
+    if counts.min() < _LEAST:
+        found = f"{counts.min()} images of the class {pool.classes[counts.argmin()]}"
+        raise ReadError(folder, found, f"{_LEAST} or more, for training, validation and test")
+    return {"images": split(np.random.default_rng(_SEED), pool, _SHARES)}

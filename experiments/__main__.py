@@ -178,8 +178,8 @@ def _check_data(paper: str, rest: list[str]) -> int:
 
     config = papers.find_preset(papers.find_paper(paper), "paper")
     program = f"python -m experiments check-data {paper}"
-    parsed = command_line.parse(program, {"options": check_data.CheckDataOptions}, rest)
-    return check_data.check_data(paper, config, parsed["options"])
+    parsed = command_line.parse(program, {"options": check_data.CheckDataOptions, "config": config}, rest)
+    return check_data.check_data(paper, parsed["config"], parsed["options"])
 
 
 def _with_preset(verb: str, paper: str, rest: list[str], options) -> tuple[str, dict]:

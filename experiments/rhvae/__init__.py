@@ -7,7 +7,7 @@ inverse volume element of a metric that it has learned of its latent space, whic
 """
 
 from experiments.contract import Experiment
-from experiments.rhvae import config, data, evaluate, run, tables
+from experiments.rhvae import application, config, data, evaluate, run, tables
 
 EXPERIMENT = Experiment(
     title="Data Augmentation with Variational Autoencoders and Manifold Sampling "
@@ -19,6 +19,9 @@ EXPERIMENT = Experiment(
     evaluate=evaluate.evaluate,
     tables=tables.TABLES,
     method_field="method",
+    check_data=application.check_data,
+    sample=application.sample,
+    make_inference=application.make_inference,
     run=run.run,
     init_state=run.init_state,
     data_name=data.built_in_name,

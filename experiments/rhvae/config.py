@@ -7,7 +7,7 @@ from experiments import contract
 
 Method = Literal["raw", "classical", "vae", "rhvae", "manifold"]
 
-Source = Literal["characters", "brains"]
+Source = Literal["characters", "brains", "folder"]
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ class Config:
     method: Method = "raw"
     """Raw data; classical augmentation; samples of a VAE's or an RHVAE's prior, or of an RHVAE's manifold."""
     source: Source = "characters"
-    """Characters: three sets, one classifier (Table 2). Brains: one set, three classifiers (Table 3)."""
+    """Characters: three sets, one classifier (Table 2). Brains: one set, three classifiers (Table 3).
+    Folder: one set, the images of --data-dir, one classifier."""
+    num_classes: int = 2
+    """Of the images of a folder; characters have ten, brains two."""
     num_samples: int = 200
     """Generated images per class."""
     factor: int = 5
@@ -98,7 +101,7 @@ class Config:
 
     def __post_init__(self) -> None:
         contract.check_ranges(self, num_samples=1, factor=2, image_shape=4, num_raw=20, num_runs=1)
-        contract.check_ranges(self, batch_size=1, num_steps=0)
+        contract.check_ranges(self, num_classes=2, batch_size=1, num_steps=0)
         contract.check_ranges(self.generator, hidden=1, num_latents=1, num_leapfrog=1, num_steps=1)
         contract.check_ranges(self.sampler, num_moves=0, num_leapfrog=1, max_samples=1)
         contract.check_ranges(self.classifier, growth=1, depth=10, widths=1, hidden=1, validate_every=1)
@@ -115,14 +118,8 @@ def brains(config: Config) -> Config:
 def generator_config(config: Config) -> Config:
     """All that a generative model depends on: the rest has the values of the class."""
     kind = "vae" if config.method == "vae" else "rhvae"
-    return Config(
-        method=kind,
-        source=config.source,
-        image_shape=config.image_shape,
-        num_raw=config.num_raw,
-        batch_size=config.batch_size,
-        generator=config.generator,
-    )
+    kept = ("source", "num_classes", "image_shape", "num_raw", "batch_size", "generator")
+    return Config(method=kind, **{name: getattr(config, name) for name in kept})
 
 
 PRESETS: dict[str, contract.Config] = {

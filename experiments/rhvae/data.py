@@ -1,34 +1,18 @@
 """The sets of the study, and batches of generative models and of classifiers."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 
 from data_pipelines import pipeline, side_by_side, small_sets
-from data_pipelines.index_plan import IndexPlan
-from data_pipelines.labelled_images import ImageSet
+from data_pipelines.image_study import open_study
 from experiments.contract import PHANTOM, Data
 from experiments.rhvae.config import Config
+from jaxmed.algorithms import replicas
 
 GENERATIVE = ("vae", "rhvae", "manifold")
 """Methods that train generative models."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """What runs are made of and scored on: sets, and `(load, num_examples) -> batches` of the pipeline."""
-
-    sets: Mapping[str, ImageSet]
-    make_batches: Callable[[Any, int], Callable[[int], pipeline.Batches]]
-
-    @property
-    def class_images(self) -> list[np.ndarray]:
-        """The raw images of every generative model: set by set, class by class."""
-        return [images for one in self.sets.values() for images in one.train_by_class()]
 
 
 def built_in_name(config: Config) -> str:
@@ -38,12 +22,12 @@ def built_in_name(config: Config) -> str:
 
 def set_names(config: Config) -> tuple[str, ...]:
     """Of the source."""
-    return small_sets.CHARACTER_SETS if config.source == "characters" else ("brains",)
+    return small_sets.SETS[config.source]
 
 
 def num_classes(config: Config) -> int:
     """Of every set of the source."""
-    return 10 if config.source == "characters" else 2
+    return {"characters": 10, "brains": 2}.get(config.source, config.num_classes)
 
 
 def num_models(config: Config) -> int:
@@ -63,18 +47,14 @@ def num_classifiers(config: Config) -> int:
 
 def generator_batch(config: Config, count: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Images (batch, count models, height, width, 1) and their weights (batch, models)."""
-    return _batch(config, count, "weight", np.float32)
+    image = ((*config.image_shape, 1), np.float32)
+    return replicas.batch_shapes(config.batch_size, count, image=image, weight=((), np.float32))
 
 
 def classifier_batch(config: Config) -> dict[str, jax.ShapeDtypeStruct]:
     """Images (batch, classifiers, height, width, 1) and their classes (batch, classifiers)."""
-    return _batch(config, num_classifiers(config), "label", np.int32)
-
-
-def _batch(config: Config, count: int, beside: str, dtype: Any) -> dict[str, jax.ShapeDtypeStruct]:
-    shape = (config.batch_size, count)
-    image = jax.ShapeDtypeStruct((*shape, *config.image_shape, 1), np.float32)
-    return {"image": image, beside: jax.ShapeDtypeStruct(shape, dtype)}
+    image, count = ((*config.image_shape, 1), np.float32), num_classifiers(config)
+    return replicas.batch_shapes(config.batch_size, count, image=image, label=((), np.int32))
 
 
 def example_batch(config: Config) -> dict[str, jax.ShapeDtypeStruct]:
@@ -95,21 +75,18 @@ def make_data(
     process_count: int = 1,
     max_bad_cases: int = 0,
 ) -> Data:
-    """Reads the sets (`data_pipelines.small_sets`); small ones, so that nothing is cached or left out."""
+    """Reads the sets (`data_pipelines.small_sets`); small ones, so that nothing is left out.
 
-    def make_batches(load: Any, num_examples: int) -> Callable[[int], pipeline.Batches]:
-        plan = IndexPlan(num_examples, config.batch_size, seed)
-        options = {"process_index": process_index, "process_count": process_count}
-        return lambda step: pipeline.make_batches(load, plan, first_step=step, executor=executor, **options)
-
-    if config.source == "characters":
-        sets = small_sets.character_sets(config.num_raw, config.image_shape, data_dir)
-    else:
-        sets = small_sets.brain_sets(config.image_shape, data_dir)
-    study = Study(sets, make_batches)
+    Raises:
+        ReadError: a file is missing or damaged, or images do not suit the config.
+    """
+    cache, shape, classes = cache_dir / "rhvae", config.image_shape, num_classes(config)
+    sets = small_sets.read_sets(config.source, data_dir, cache, shape, config.num_raw, classes)
+    processes = {"process_index": process_index, "process_count": process_count}
+    study = open_study(sets, config.batch_size, seed, executor=executor, **processes)
     load = side_by_side.whole_batches(study.class_images, config.batch_size)
     if config.method not in GENERATIVE:
         each = len(modes(config)) * config.num_runs
         load = side_by_side.random_batches([one.train for one in sets.values() for _ in range(each)])
     name = built_in_name(config) if data_dir is None else data_dir.resolve().name
-    return Data(name, make_batches(load, config.batch_size), study)
+    return Data(name, study.make_batches(load, config.batch_size), study)

@@ -1,15 +1,13 @@
 """Fig. 1 of the paper, the energy along geodesics, and samples of every method."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from experiments.contract import FinishedRow
-from experiments.rhvae import generative, sampling
+from experiments.rhvae import generative
 from jaxmed.algorithms import manifold_sampling
 from jaxmed.algorithms.variational import batch_metric
 from jaxmed.report import geodesics, pictures
@@ -23,7 +21,7 @@ def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
     """Draws the figures from the rows of Table 2 into `directory`."""
     by_label = {row.row.label: row for row in rows}
     config, state, data = by_label["OURS-200"].load(0)
-    own, part = generative.plane_config(config), generative.plane_images(data.evaluation.sets)
+    own, part = generative.plane_config(config), generative.plane_images(data.evaluation)
     flow = generative.make_flow(own)
     assert flow is not None
     weight = jnp.ones(len(part.labels))
@@ -42,14 +40,10 @@ def _draw_samples(rows: dict[str, FinishedRow]):
     for name, row in rows.items():
         config, state, data = row.load(0)
         sheets.setdefault("raw data", _sheet(data.evaluation.class_images))
-        few = replace(config, num_samples=1, sampler=replace(config.sampler, max_samples=_NUM_SHOWN))
-        z = sampling.draw_latents(few, state.generators, data.evaluation, jax.random.key(0))["z"]
-        images = manifold_sampling.decode(generative.make_model(few), state.generators, z)
-        sheets[name] = _sheet(list(images))
+        z = state.latents[:, :_NUM_SHOWN]
+        sheets[name] = _sheet(manifold_sampling.decode(generative.make_model(config), state.generators, z))
     return pictures.draw_slices(sheets, len(sheets), (0.0, 1.0))
 
 
-def _sheet(images: Sequence[np.ndarray]) -> np.ndarray:
-    """One row per class, as many images as every class has."""
-    count = min(_NUM_SHOWN, *(len(one) for one in images[:_NUM_SHOWN]))
-    return np.concatenate([np.concatenate(list(one[:count, ..., 0]), axis=1) for one in images[:_NUM_SHOWN]])
+def _sheet(images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+    return pictures.tile_rows([one[..., 0] for one in images[:_NUM_SHOWN]], _NUM_SHOWN)

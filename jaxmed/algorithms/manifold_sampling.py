@@ -1,5 +1,6 @@
 """New images from stacks of trained autoencoders with a learned metric."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import numpy as np
 
 from jaxmed.algorithms.variational import Flow, batch_metric
 from jaxmed.ops import riemannian_sampling
+from jaxmed.types import Leaf
 
 _DECODE_AT_ONCE = 500
 
@@ -62,13 +64,14 @@ def draw_latents(
     return jax.jit(lambda inputs: jax.lax.map(draw, inputs))(inputs)
 
 
-def decode(model: nn.Module, params: Any, z: np.ndarray) -> np.ndarray:
+def pixel_means(model: nn.Module, params: Any, z: jax.Array) -> jax.Array:
+    """Means of the pixels in [0, 1], as in `decode`; jittable."""
+    each = jax.vmap(lambda p, z: jnp.asarray(model.apply({"params": p}, z, method="decode")))
+    return jax.nn.sigmoid(each(params, z))
+
+
+def decode(model: nn.Module, params: Any, z: Leaf) -> np.ndarray:
     """Means of the pixels, (models, samples, *shape), for latents (models, samples, latents)."""
-
-    @jax.jit
-    def means(params, z):
-        each = jax.vmap(lambda p, z: jnp.asarray(model.apply({"params": p}, z, method="decode")))
-        return jax.nn.sigmoid(each(params, z))
-
+    means = jax.jit(functools.partial(pixel_means, model))
     parts = [z[:, start : start + _DECODE_AT_ONCE] for start in range(0, z.shape[1], _DECODE_AT_ONCE)]
     return np.concatenate([np.asarray(means(params, part)) for part in parts], axis=1)

@@ -1,12 +1,13 @@
 """Many networks of one shape trained side by side in one program: seeds, classes, folds, training sets."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax.typing import DTypeLike
 
 from jaxmed.train.fit import Algorithm
 from jaxmed.types import Leaf, PyTree
@@ -52,6 +53,14 @@ def replicate(algorithm: Algorithm, num_members: int, *, one_by_one: bool = Fals
         return ReplicasState(step=state.step + 1, members=members), metrics
 
     return Algorithm(init, step)
+
+
+def batch_shapes(
+    batch_size: int, num_members: int, **examples: tuple[Sequence[int], DTypeLike]
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Stand-ins for a batch, (batch_size, num_members, *shape), from the shapes and dtypes of examples."""
+    lead = (batch_size, num_members)
+    return {name: jax.ShapeDtypeStruct((*lead, *shape), dtype) for name, (shape, dtype) in examples.items()}
 
 
 @struct.dataclass

@@ -43,7 +43,7 @@ class VAE(nn.Module):
     def decode(self, latents: Float[Array, "batch latents"]) -> Float[Array, "batch *shape"]:
         """Logits of the pixels."""
         logits = self.decoder_logits(nn.relu(self.decoder_hidden(latents)))
-        return logits.reshape(len(latents), *self.image_shape)
+        return logits.reshape(latents.shape[0], *self.image_shape)
 
     def __call__(self, images: Float[Array, "batch *shape"], *, train: bool) -> Float[Array, "batch *shape"]:
         """Reconstructs images from the means of their latents: logits; touches every parameter."""

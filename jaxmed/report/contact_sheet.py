@@ -27,6 +27,21 @@ def draw_rows(rows: Sequence[Sequence[np.ndarray] | np.ndarray], titles: Sequenc
     return figure
 
 
+def draw_classes(
+    images: np.ndarray, labels: np.ndarray, classes: Sequence[str] = (), *, max_images: int = 10
+) -> Figure:
+    """Draws the first images of each class in a row.
+
+    Args:
+        images: (images, height, width).
+        labels: (images,) their classes, from 0.
+        classes: names; numbers where there are none.
+        max_images: in a row.
+    """
+    rows = [images[labels == label][:max_images] for label in range(labels.max() + 1)]
+    return draw_rows(rows, classes or [f"class {label}" for label in range(len(rows))])
+
+
 def draw_groups(
     images: np.ndarray,
     groups: np.ndarray,

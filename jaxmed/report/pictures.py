@@ -32,6 +32,20 @@ def draw_slices(slices: Mapping[str, np.ndarray], num_columns: int, window: tupl
     return figure
 
 
+def tile_rows(rows: Sequence[np.ndarray], num_columns: int) -> np.ndarray:
+    """Joins images to one.
+
+    Args:
+        rows: of each row its images, (images, height, width).
+        num_columns: images in a row; fewer where a row has fewer.
+
+    Returns:
+        (rows * height, columns * width).
+    """
+    count = min(num_columns, *(len(one) for one in rows))
+    return np.concatenate([np.concatenate(list(one[:count]), axis=1) for one in rows])
+
+
 def draw_sparse(images: np.ndarray, labels: np.ndarray, unknown: int, window: tuple[float, float]) -> Figure:
     """Draws images and, below them, their sparse annotation: background grey, foreground white.
 

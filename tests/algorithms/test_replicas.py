@@ -55,6 +55,12 @@ def test_members_train_as_they_would_alone(one_by_one):
         )
 
 
+def test_shapes_of_a_batch_are_those_of_examples_by_batch_and_member():
+    shapes = replicas.batch_shapes(8, MEMBERS, image=((5,), np.float32), label=((), np.int32))
+    wanted = {name: (array.shape, array.dtype) for name, array in batch().items()}
+    assert {name: (leaf.shape, leaf.dtype) for name, leaf in shapes.items()} == wanted
+
+
 def test_members_start_apart():
     state = jax.jit(replicas.replicate(member(), MEMBERS).init)(jax.random.key(0), batch())
     kernel = np.asarray(state.members.net.params["Dense_0"]["kernel"])

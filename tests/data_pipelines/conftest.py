@@ -1,6 +1,8 @@
-"""Makers of small medical files."""
+"""Makers of small medical files, and of files of characters."""
 
+import gzip
 import os
+import struct
 from pathlib import Path
 
 import nibabel as nib
@@ -8,6 +10,45 @@ import numpy as np
 import pydicom
 import pydicom.uid
 import pytest
+from nibabel import spm2analyze
+
+
+@pytest.fixture
+def characters(tmp_path):
+    """MNIST and EMNIST letters: images whose first row holds the label, letters stored transposed."""
+    folder = tmp_path / "characters"
+    folder.mkdir()
+    counts = {"train": 200, "t10k": 40, "emnist-letters-train": 520, "emnist-letters-test": 260}
+    for part, count in counts.items():
+        letters = part.startswith("emnist")
+        labels = np.arange(count) % 26 + 1 if letters else np.arange(count) % 10
+        images = np.zeros((count, 28, 28))
+        images[:, :, 0] = labels[:, None]
+        if not letters:
+            images = images.swapaxes(1, 2)
+        for kind, array in (("images-idx3", images), ("labels-idx1", labels)):
+            head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+            content = gzip.compress(head + array.astype(np.uint8).tobytes())
+            (folder / f"{part}-{kind}-ubyte.gz").write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def oasis(tmp_path):
+    """Two subjects in the layout of OASIS-1, one healthy and one demented."""
+    folder = tmp_path / "oasis"
+    for number in (1, 2):
+        name = f"OAS1_000{number}_MR1"
+        place = folder / "disc1" / name / "PROCESSED" / "MPRAGE" / "T88_111"
+        place.mkdir(parents=True)
+        volume = np.zeros((176, 208, 176, 1), np.int16)
+        volume[10, 20, 88] = 1000 * number
+        volume[0, 0, 0] = 4000
+        image = spm2analyze.Spm2AnalyzeImage(volume, np.eye(4))
+        image.to_filename(str(place / f"{name}_mpr_n4_anon_111_t88_masked_gfc.img"))
+    table = "ID,M/F,Age,CDR\nOAS1_0001_MR1,F,20,\nOAS1_0002_MR1,M,80,0.5\n"
+    (folder / "oasis_cross-sectional.csv").write_text(table)
+    return folder
 
 
 @pytest.fixture

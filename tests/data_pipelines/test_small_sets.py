@@ -1,6 +1,3 @@
-import gzip
-import struct
-
 import numpy as np
 import pytest
 
@@ -42,24 +39,8 @@ def test_brains_have_the_numbers_of_the_paper():
     assert counts == [[221, 70], [32, 10], [63, 20]]
 
 
-def write_idx(file, array):
-    head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    file.write_bytes(gzip.compress(head + array.astype(np.uint8).tobytes()))
-
-
-def test_real_files_keep_their_own_test_images(tmp_path):
-    """Images whose first row holds the label, letters stored transposed."""
-    counts = {"train": 200, "t10k": 40, "emnist-letters-train": 520, "emnist-letters-test": 260}
-    for part, count in counts.items():
-        letters = part.startswith("emnist")
-        labels = np.arange(count) % 26 + 1 if letters else np.arange(count) % 10
-        images = np.zeros((count, 28, 28))
-        images[:, :, 0] = labels[:, None]
-        if not letters:
-            images = images.swapaxes(1, 2)
-        write_idx(tmp_path / f"{part}-images-idx3-ubyte.gz", images)
-        write_idx(tmp_path / f"{part}-labels-idx1-ubyte.gz", labels)
-    sets = small_sets.character_sets(50, (28, 28), tmp_path)
+def test_real_files_keep_their_own_test_images(characters, tmp_path):
+    sets = small_sets.character_sets(50, (28, 28), characters)
     assert len(sets["balanced"].test.labels) == 40
     assert len(sets["varied"].test.labels) == 100
     assert set(sets["varied"].train.labels) == set(range(10))
@@ -68,3 +49,38 @@ def test_real_files_keep_their_own_test_images(tmp_path):
         assert np.allclose(row, row[:, :1], atol=1e-3)
     with pytest.raises(ReadError, match="0 files train-images"):
         small_sets.character_sets(50, (28, 28), tmp_path / "empty")
+
+
+def test_each_source_has_the_sets_that_are_announced(tmp_path):
+    for source in ("characters", "brains"):
+        sets = small_sets.read_sets(source, None, tmp_path, (8, 8), 500, 2)
+        assert tuple(sets) == small_sets.SETS[source]
+    with pytest.raises(ReadError, match="--data-dir: found none; wanted the folder of the images"):
+        small_sets.read_sets("folder", None, tmp_path, (8, 8), 500, 2)
+
+
+def write_own(folder, counts):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.full((len(labels), 4, 4), 0.5, np.float32) + np.arange(len(labels))[:, None, None] / 1000
+    np.savez(folder / "set.npz", allow_pickle=False, images=images, labels=labels)
+
+
+def test_own_images_are_split_class_by_class(tmp_path):
+    write_own(tmp_path, (10, 40, 21))
+    sets = small_sets.read_sets("folder", tmp_path, tmp_path / "cache", (4, 4), 500, 3)
+    assert tuple(sets) == small_sets.SETS["folder"]
+    one = sets["images"]
+    parts = (one.train, one.validation, one.test)
+    counts = [np.bincount(part.labels).tolist() for part in parts]
+    assert counts == [[7, 28, 15], [1, 4, 2], [2, 8, 4]]
+    every = np.concatenate([part.images[:, 0, 0, 0] for part in parts])
+    assert len(np.unique(every)) == 71
+
+
+def test_own_images_must_suit(tmp_path):
+    write_own(tmp_path, (10, 12))
+    with pytest.raises(ReadError, match="2 classes: 0, 1; wanted as many as num_classes says, 3"):
+        small_sets.own_sets(tmp_path, tmp_path, (4, 4), 3)
+    write_own(tmp_path, (10, 9))
+    with pytest.raises(ReadError, match="9 images of the class 1; wanted 10 or more"):
+        small_sets.own_sets(tmp_path, tmp_path, (4, 4), 2)

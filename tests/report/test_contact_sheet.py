@@ -31,6 +31,13 @@ def test_largest_groups_come_first_and_best_images_first():
     assert titles == ["4: 6 images", "7: 3 images", "1: 1 images"]
 
 
+def test_classes_have_a_row_each_with_their_names():
+    labels = np.array([1, 0, 1, 0, 1, 1, 1, 1, 1, 0])
+    rows, titles = shown(contact_sheet.draw_classes(IMAGES, labels, ("cat", "dog"), max_images=4))
+    assert (rows, titles) == ([[1, 3, 9], [0, 2, 4, 5]], ["cat", "dog"])
+    assert shown(contact_sheet.draw_classes(IMAGES, labels))[1] == ["class 0", "class 1"]
+
+
 def test_without_scores_images_are_spread_over_the_group():
     rows, _ = shown(contact_sheet.draw_groups(IMAGES, GROUPS, max_images=2))
     assert rows == [[0, 5], [6, 8], [9]]

@@ -23,6 +23,14 @@ def test_slices_are_shown_in_the_window_under_their_titles():
     assert shown[0].images[0].get_clim() == WINDOW
 
 
+def test_rows_are_tiled_to_the_length_of_the_shortest():
+    rows = [np.ones((1, 2, 3)) * np.array(values)[:, None, None] for values in ([0, 1, 2, 3], [10, 11])]
+    tiled = pictures.tile_rows(rows, 3)
+    assert tiled.shape == (4, 6)
+    np.testing.assert_array_equal(tiled[::2, ::3], [[0, 1], [10, 11]])
+    assert pictures.tile_rows(rows, 1).shape == (4, 3)
+
+
 def test_bland_altman_draws_bias_and_limits():
     found = SimpleNamespace(
         mean=np.array([1.0, 2.0]), difference=np.array([0.5, -0.5]), bias=0.0, lower=-1.4, upper=1.4
