@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from data_pipelines.readers.errors import ReadError
 from experiments.verbs import configs, list_papers, options, papers, runs
 from experiments.verbs import training as verbs_training
 from jaxmed.train import fit, mesh
@@ -287,7 +288,10 @@ def test_scores_hold_what_the_tables_show(case, make_data, tmp_path):
             config = config_of_row(case, table)
             if config is None:
                 continue
-            data = experiment.make_data(config, seed=0, data_dir=None, cache_dir=tmp_path)
+            try:
+                data = experiment.make_data(config, seed=0, data_dir=None, cache_dir=tmp_path)
+            except ReadError:
+                continue  # a study of the user's own images
             found.append(scores_of(config, data))
             assert wanted <= set(found[-1])
     for scores in found:

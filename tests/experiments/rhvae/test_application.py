@@ -10,7 +10,7 @@ import pytest
 from data_pipelines.readers.errors import ReadError
 from data_pipelines.readers.labelled_npz import read_labelled
 from experiments.__main__ import main
-from experiments.rhvae import application, config, data, generative, run
+from experiments.rhvae import application, config, data, evaluate, generative, run, tables
 from jaxmed.algorithms import manifold_sampling
 
 OWN = dataclasses.replace(config.PRESETS["tiny"], source="folder", num_classes=3, method="vae")
@@ -55,6 +55,16 @@ def test_without_a_run_raw_images_are_drawn(tmp_path):
         "images/raw/images.png",
         "images/raw/images.npz",
     }
+
+
+def test_own_images_have_the_columns_of_their_table(tmp_path):
+    rows = tables.TABLES["images"].rows(OWN)
+    assert {row.configs[0].source for row in rows} == {"folder"}
+    assert [row.label for row in rows] == [row.label for row in tables.TABLES["table2"].rows(OWN)]
+    own = rows[0].configs[0]
+    found = data.make_data(own, seed=0, data_dir=write_own(tmp_path / "own"), cache_dir=tmp_path)
+    scores = evaluate.evaluate(own, run.init_state(own, jax.random.key(0)), found)
+    assert set(tables.TABLES["images"].metrics) <= set(scores)
 
 
 def test_a_run_gives_as_many_images_of_each_class_as_it_was_trained_with(tmp_path):
