@@ -1,6 +1,7 @@
 """Variational autoencoders with one hidden layer, and the network that learns a metric of their latents.
 
-Images have values in [0, 1]; the decoder gives the logits of their Bernoulli likelihood.
+Images have values in [0, 1]; the decoder gives the logits of their Bernoulli likelihood. Parameters have JAX's
+default precision: with JAX_ENABLE_X64 all is computed in float64, images of float32 too.
 """
 
 import math
@@ -8,9 +9,14 @@ from collections.abc import Sequence
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxmed.ops import riemannian
+
+
+def _dense(features: int) -> nn.Dense:
+    return nn.Dense(features, param_dtype=jnp.result_type(float))
 
 
 class VAE(nn.Module):
@@ -27,11 +33,11 @@ class VAE(nn.Module):
     hidden: int = 400
 
     def setup(self):  # noqa: D102
-        self.encoder_hidden = nn.Dense(self.hidden)
-        self.encoder_mean = nn.Dense(self.num_latents)
-        self.encoder_log_variance = nn.Dense(self.num_latents)
-        self.decoder_hidden = nn.Dense(self.hidden)
-        self.decoder_logits = nn.Dense(math.prod(self.image_shape))
+        self.encoder_hidden = _dense(self.hidden)
+        self.encoder_mean = _dense(self.num_latents)
+        self.encoder_log_variance = _dense(self.num_latents)
+        self.decoder_hidden = _dense(self.hidden)
+        self.decoder_logits = _dense(math.prod(self.image_shape))
 
     def encode(
         self, images: Float[Array, "batch *shape"]
@@ -68,9 +74,9 @@ class RiemannianVAE(nn.Module):
 
     def setup(self):  # noqa: D102
         self.vae = VAE(self.image_shape, self.num_latents, self.hidden)
-        self.metric_hidden = nn.Dense(self.hidden)
-        self.metric_log_diagonal = nn.Dense(self.num_latents)
-        self.metric_off_diagonal = nn.Dense(self.num_latents * (self.num_latents - 1) // 2)
+        self.metric_hidden = _dense(self.hidden)
+        self.metric_log_diagonal = _dense(self.num_latents)
+        self.metric_off_diagonal = _dense(self.num_latents * (self.num_latents - 1) // 2)
 
     def encode(
         self, images: Float[Array, "batch *shape"]

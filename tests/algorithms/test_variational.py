@@ -138,3 +138,15 @@ def test_a_step_that_is_not_finite_is_not_taken():
     after, metrics = jax.jit(algorithm.step)(state, batch, jax.random.key(1))
     jax.tree.map(np.testing.assert_array_equal, after.net, state.net)
     assert np.isfinite(float(metrics["loss"]))
+
+
+def test_with_64_bits_all_is_computed_in_them():
+    with jax.enable_x64(True):
+        model = RiemannianVAE(SHAPE, num_latents=2, hidden=6)
+        algorithm = variational.variational(model, optax.adam(1e-3), flow=FLOW, patience=5)
+        batch = {"image": make_images(), "weight": jnp.ones(8, jnp.float32)}
+        state = jax.jit(algorithm.init)(jax.random.key(0), batch)
+        state, metrics = jax.jit(algorithm.step)(state, batch, jax.random.key(1))
+        kinds = {leaf.dtype for leaf in jax.tree.leaves((state, metrics))}
+        assert kinds == {jnp.dtype("float64"), jnp.dtype("int32")}
+        assert np.isfinite(metrics["loss"])
