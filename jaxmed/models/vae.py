@@ -1,7 +1,7 @@
 """Variational autoencoders with one hidden layer, and the network that learns a metric of their latents.
 
-Images have values in [0, 1]; the decoder gives the logits of their Bernoulli likelihood. Parameters have JAX's
-default precision: with JAX_ENABLE_X64 all is computed in float64, images of float32 too.
+Images have values in [0, 1]; the decoder gives the logits of their Bernoulli likelihood. Parameters have
+JAX's default precision: with JAX_ENABLE_X64 all is computed in float64, images of float32 too.
 """
 
 import math
