@@ -47,13 +47,13 @@ def num_classifiers(config: Config) -> int:
 
 def generator_batch(config: Config, count: int) -> dict[str, jax.ShapeDtypeStruct]:
     """Images (batch, count models, height, width, 1) and their weights (batch, models)."""
-    image = ((*config.image_shape, 1), np.float32)
+    image = ((*config.shape, 1), np.float32)
     return replicas.batch_shapes(config.batch_size, count, image=image, weight=((), np.float32))
 
 
 def classifier_batch(config: Config) -> dict[str, jax.ShapeDtypeStruct]:
     """Images (batch, classifiers, height, width, 1) and their classes (batch, classifiers)."""
-    image, count = ((*config.image_shape, 1), np.float32), num_classifiers(config)
+    image, count = ((*config.shape, 1), np.float32), num_classifiers(config)
     return replicas.batch_shapes(config.batch_size, count, image=image, label=((), np.int32))
 
 
@@ -80,7 +80,7 @@ def make_data(
     Raises:
         ReadError: a file is missing or damaged, or images do not suit the config.
     """
-    cache, shape, classes = cache_dir / "rhvae", config.image_shape, num_classes(config)
+    cache, shape, classes = cache_dir / "rhvae", config.shape, num_classes(config)
     sets = small_sets.read_sets(config.source, data_dir, cache, shape, config.num_raw, classes)
     processes = {"process_index": process_index, "process_count": process_count}
     study = open_study(sets, config.batch_size, seed, executor=executor, **processes)

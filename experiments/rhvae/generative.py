@@ -32,7 +32,7 @@ _PLANE_TEMPERATURE = 0.8
 def make_model(config: Config) -> VAE | RiemannianVAE:
     """The network of a class: 640,804 parameters, or 976,859 with the metric, at the paper's sizes."""
     kind = VAE if config.method == "vae" else RiemannianVAE
-    return kind((*config.image_shape, 1), config.generator.num_latents, config.generator.hidden)
+    return kind((*config.shape, 1), config.generator.num_latents, config.generator.hidden)
 
 
 def make_flow(config: Config) -> Flow | None:

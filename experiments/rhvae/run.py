@@ -108,7 +108,7 @@ def init_state(config: Config, key: Any) -> StudyState:
         z = jnp.zeros(shape, jnp.float32)
     if config.method == "manifold":
         model = generative.make_model(generative.plane_config(config))
-        plane = model.init(key, jnp.zeros((1, *config.image_shape, 1)), train=False)["params"]
+        plane = model.init(key, jnp.zeros((1, *config.shape, 1)), train=False)["params"]
     trained, example = {}, data.classifier_batch(config)
     for kind in classifiers.kinds(config):
         state = init_from_shapes(classifiers.make_ensemble(config, kind), key, example)

@@ -32,8 +32,9 @@ def test_rows_of_one_model_share_its_stage():
 
 
 def test_brains_have_the_paper_size_and_three_classifiers():
-    brains = config.brains(config.PRESETS["paper"])
-    assert brains.image_shape == (208, 176)
+    brains = dataclasses.replace(config.PRESETS["paper"], source="brains")
+    assert brains.shape == (208, 176)
+    assert data.example_batch(brains)["image"].shape[2:] == (208, 176, 1)
     assert classifiers.kinds(brains) == ("mlp", "cnn", "densenet")
     assert data.num_models(brains) == 2
     assert data.num_models(config.PRESETS["paper"]) == 30
@@ -52,7 +53,7 @@ def test_more_samples_than_drawn_are_refused():
 
 def test_raw_data_count_alone_too(tmp_path):
     """A classifier that always says class 0: accuracy is the share of that class, balanced accuracy 1 / 2."""
-    brains = dataclasses.replace(config.brains(TINY), image_shape=(16, 12))
+    brains = dataclasses.replace(TINY, source="brains")
     own = data.make_data(brains, seed=0, data_dir=None, cache_dir=tmp_path)
     state = jax.eval_shape(lambda: run.init_state(brains, jax.random.key(0)))
     state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)
