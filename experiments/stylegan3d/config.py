@@ -7,9 +7,7 @@ from data_pipelines.head_volumes import FIELD_MM
 from experiments import contract
 
 Study = Literal["samples", "real", "parameters", "projection", "mixing"]
-
 Projected = Literal["mean style", "style", "style and noise"]
-
 Mixed = Literal["coarse", "fine"]
 
 
@@ -60,7 +58,7 @@ class Evaluation:
     window: int = 11
     """Voxels of the window of structural similarity."""
     feature_widths: tuple[int, ...] = (32, 64, 128, 256)
-    """Of the network whose features of slices are compared."""
+    """Of the networks whose features of slices are compared."""
     num_projected: int = 8
     """Test volumes that are projected."""
     projection_steps: int = 1000
@@ -71,6 +69,8 @@ class Evaluation:
     """Pairs of heads whose styles are mixed."""
     crossover: int = 4
     """Coarse layers, of 10 at 2 mm."""
+    feature_weights: str = ""
+    """safetensors of a trained feature network, for Frechet distances beside those on random weights."""
 
     def __post_init__(self) -> None:
         contract.check_ranges(self, num_generated=2, num_pairs=1, batch_size=1, window=3, feature_widths=1)

@@ -1,26 +1,29 @@
 """Scores of Table 2, ventricles, projection and mixed styles."""
 
 import functools
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from data_pipelines.readers.errors import ReadError
 from experiments.contract import Data, Scores
 from experiments.stylegan3d import algorithm
-from experiments.stylegan3d.config import Config
+from experiments.stylegan3d.config import Config, Evaluation
 from experiments.stylegan3d.data import Study, example_batch
 from jaxmed.algorithms import latent_projection
+from jaxmed.deploy import weights
 from jaxmed.metrics import distributions, volume_sets
 from jaxmed.metrics.ventricles import ventricle_ml
-from jaxmed.models.feature_network import FeatureNetwork, random_features
+from jaxmed.models.feature_network import FeatureNetwork, random_features, user_features
 from jaxmed.ops.styles import mix_styles
 
 PLANES = ("Sag", "Ax", "Cor")
 """Planes across the three axes of the grid."""
 
 FRECHET = {plane: f"FD-{plane}, random network 0" for plane in PLANES}
-"""Names of the Frechet distances, which say what gave the features."""
+"""Names of the Frechet distances, which say what gave the features; a user's network has its own beside."""
 
 _RANGE = 2.0
 _SIGMA = 2.0
@@ -72,17 +75,30 @@ def compare(config: Config, volumes: np.ndarray, unseen: np.ndarray) -> dict[str
         "ventricles, ml": measured,
     }
     scores = {name: _by_number(of_each) for name, of_each in values.items()}
-    features = _features(chosen.feature_widths)
-    for axis, name in enumerate(FRECHET.values()):
-        distance = volume_sets.slice_frechet_distance(volumes, unseen, axis, features)
-        scores[name] = {"all": distance}
+    for name, features in feature_networks(chosen).items():
+        for axis, plane in enumerate(PLANES):
+            distance = volume_sets.slice_frechet_distance(volumes, unseen, axis, features)
+            scores[f"FD-{plane}, {name}"] = {"all": distance}
     return scores
 
 
 @functools.lru_cache(maxsize=4)
-def _features(widths: tuple[int, ...]):
-    found = random_features(FeatureNetwork(widths=widths), (16, 16, 1))
-    return functools.partial(jax.jit(found.apply), found.variables)
+def feature_networks(chosen: Evaluation) -> dict[str, Any]:
+    """Functions from slices to features, of random weights and, where a file is named, "network <file>".
+
+    Raises:
+        ReadError: the file holds no feature network of these widths (OSError: there is no file).
+    """
+    widths, file = chosen.feature_widths, Path(chosen.feature_weights)
+    found = [random_features(FeatureNetwork(widths=widths), (16, 16, 1))]
+    try:
+        if chosen.feature_weights:
+            arrays = weights.from_bytes(file.read_bytes())
+            own = FeatureNetwork(arrays.get("params/head/bias", np.zeros(2)).size, widths)
+            found.append(user_features(own, (16, 16, 1), arrays, f"network {file.name}"))
+    except ValueError as error:
+        raise ReadError(file, str(error), f"a feature network of widths {widths}") from error
+    return {one.name: functools.partial(jax.jit(one.apply), one.variables) for one in found}
 
 
 def projection_errors(config: Config, state, study: Study) -> dict[str, float]:

@@ -25,9 +25,8 @@ def _rows_1(preset: Config) -> tuple[Row, ...]:
 
 def _rows_2(preset: Config) -> tuple[Row, ...]:
     rows = []
-    printed = read_published(
-        Path(__file__).with_name("published_table2.csv"), ("bMMD2", "MS-SSIM", *_FRECHET)
-    )
+    columns = ("bMMD2", "MS-SSIM", *_FRECHET)
+    printed = read_published(Path(__file__).with_name("published_table2.csv"), columns)
     for label, numbers in printed.items():
         config = replace(preset, study="real", num_steps=0)
         if label != _REAL:
