@@ -1,5 +1,6 @@
 import functools
 from dataclasses import replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ from experiments.aneurysm import application, config, evaluate, figures, tables
 from experiments.aneurysm.algorithm import augment, make_model, watch
 from experiments.aneurysm.data import Evaluation, example_batch
 from experiments.contract import Data, FinishedRow
+from jaxmed.infer.window_grid import place_windows
 from jaxmed.metrics import confusion, overlap
 
 
@@ -27,6 +29,23 @@ def test_parameters_of_the_paper():
     model = make_model(config.PRESETS["paper"])
     assert count(model.clone(use_bias=True), 48) == 16_320_257
     assert count(model, 48) == 16_320_257 - 2_336
+
+
+def test_windows_of_a_volume_of_the_paper(monkeypatch):
+    """A field of view of 240 mm and 254 slices of 0.4 mm: 19 x 19 x 8 = 2888 windows."""
+    paper = config.PRESETS["paper"]
+    placed = {}
+    monkeypatch.setattr(
+        evaluate.sliding_window,
+        "make_sliding_window",
+        lambda function, variables, window, batch_size, **how: placed.update(how, window=window),
+    )
+    evaluate.make_predictor(paper, SimpleNamespace(net=SimpleNamespace(variables={})))
+    sizes = (paper.phantom.depth, paper.phantom.size, paper.phantom.size)
+    how = (placed["overlap"], placed["weighting"])
+    axes = [place_windows(n, one, *how) for n, one in zip(sizes, placed["window"], strict=True)]
+    assert [len(axis.starts) for axis in axes] == [8, 19, 19]
+    assert {float((weights > 0).sum()) for weights in axes[1].weights[1:-2]} == {32}
 
 
 class Oracle:

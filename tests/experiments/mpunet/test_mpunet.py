@@ -39,6 +39,16 @@ def test_networks_have_the_published_number_of_parameters(method, shape, wanted)
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes["params"])) == wanted
 
 
+def test_moving_statistics_of_the_multi_planar_network():
+    """A mean and a variance of each of the 6,848 channels that are normalised."""
+    model = algorithm.make_model(PAPER)
+    shapes = jax.eval_shape(
+        lambda key: model.init(key, jnp.zeros((1, 256, 256, 1)), train=False), jax.random.key(0)
+    )
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes["batch_stats"])) == 2 * 6_848 == 13_696
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 31_057_985
+
+
 def test_one_patch_has_as_many_elements_as_four_planes():
     rows = {row.label: row.configs[0] for row in tables.rows("mitochondria", PAPER)}
     assert len(rows) == 2 * 4 * 5
