@@ -41,7 +41,7 @@ class Judge:
     num_runs: int = 50
     """CNNs of each class."""
     num_together: int = 100
-    """CNNs trained in one program at most; CPUs are faster with one after the other."""
+    """CNNs trained in one program at most; on CPUs one after the other is faster, as README.md measures."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ def two_sample_test(model: nn.Module, optimizer: optax.GradientTransformation, n
     Args:
         model: gives one logit per image, (batch,).
         optimizer: of each network.
-        num_members: how many networks in one batched computation. CPUs are faster with one at a time.
+        num_members: how many networks in one batched computation. On a CPU three took 1.2 (20 x 20 pixels) to
+            4.6 times (80 x 80, wider) as long as one after the other.
 
     Reference: Lopez-Paz and Oquab, Revisiting Classifier Two-Sample Tests, section 3.
     """

@@ -29,8 +29,10 @@ def test_sizes_are_those_of_the_paper():
 
 def test_rows_of_table_2_are_scaled_with_the_preset():
     rows = EXPERIMENT.tables["table2"].rows(EXPERIMENT.presets["demo"])
-    widths = {row.label: row.configs[0].networks.width for row in rows}
-    assert widths == {"2mm-fd16": 2, "2mm-fd32": 4, "2mm-fd64": 8, "2mm-fd96": 12, "2mm-Real": 12}
+    networks = {row.label: row.configs[0].networks for row in rows}
+    widths = {label: (one.width, one.latent_width) for label, one in networks.items()}
+    eighths = {"2mm-fd16": (2, 8), "2mm-fd32": (4, 16), "2mm-fd64": (8, 8), "2mm-fd96": (12, 12)}
+    assert widths == eighths | {"2mm-Real": (12, 12)}
     full = EXPERIMENT.tables["table2"].rows(EXPERIMENT.presets["paper"])
     assert all(row.configs[0].networks == config.SIZES[row.label] for row in full[:4])
 
