@@ -13,7 +13,7 @@ _IMAGES, _LABELS = ("images", "data"), ("labels", "targets")
 
 
 def read_labelled(path: Path) -> LabelledImages:
-    """Reads a file as `write_labelled` writes it, or as the authors of paper `rhvae` keep their reduced sets.
+    """Reads a file as `write_labelled` writes it, or with the other common names of its arrays.
 
     Args:
         path: the file, with `images` or `data`: (images, height, width), or with one channel behind, uint8 or
