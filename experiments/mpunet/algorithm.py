@@ -58,7 +58,7 @@ def _make_ensemble(config: Config) -> Algorithm:
         prepare=prepare,
         loss=masked_loss,
     )
-    return replicas.replicate(member, config.num_repeats, one_by_one=config.packing == "turns")
+    return replicas.replicate(member, config.num_repeats, packing=config.packing)
 
 
 def masked_loss(logits: jax.Array, labels: jax.Array) -> jax.Array:

@@ -59,8 +59,8 @@ class Config:
     """n_t: planes sampled to train on, annotated where they cut the others; 0: the others themselves."""
     num_repeats: int = 12
     """Trainings side by side, each with annotation and training planes and a start of its own."""
-    packing: Literal["vmap", "turns"] = "vmap"
-    """Repeats in one batched computation, or in turns within the step: slower, with less memory."""
+    packing: Literal["vmap", "turns", "auto"] = "auto"
+    """Repeats in one batched computation, or in turns within the step, which is faster on CPUs."""
     plane_size: int = 256
     """Pixels along the sides of a training plane."""
     patch_size: int = 64

@@ -65,7 +65,7 @@ def make_classifiers(
         prepare=lambda batch, key: (batch["image"], batch["label"]),
         loss=_cross_entropy,
     )
-    return replicas.replicate(member, num_members)
+    return replicas.replicate(member, num_members, packing="auto")
 
 
 def keep_best_classifiers(

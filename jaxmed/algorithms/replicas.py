@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -12,6 +13,8 @@ from jax.typing import DTypeLike
 from jaxmed.train.fit import Algorithm
 from jaxmed.types import Leaf, PyTree
 
+Packing = Literal["vmap", "turns", "auto"]
+
 
 @struct.dataclass
 class ReplicasState:
@@ -21,21 +24,24 @@ class ReplicasState:
     members: PyTree
 
 
-def replicate(algorithm: Algorithm, num_members: int, *, one_by_one: bool = False) -> Algorithm:
+def replicate(algorithm: Algorithm, num_members: int, *, packing: Packing = "vmap") -> Algorithm:
     """Makes the algorithm that trains members of one kind, each on its part of the batch with its own key.
 
     Args:
         algorithm: of a member; its `refresh` is not called.
         num_members: how many; axis 1 of every array in the batch, (batch, members, ...).
-        one_by_one: let the members take turns within the step instead of computing in one batch: less memory,
-            but small networks took 2 to 3 times as long on CPUs.
+        packing: "vmap" computes all members in one batch. In "turns" they follow one another within the step:
+            less memory, and on CPUs, which compute the grouped convolutions of a batch slowly, several
+            times faster for members that convolve (benchmarks/notes.md). "auto", for such members, takes
+            turns on CPUs alone.
 
     Returns:
         An algorithm with the metrics of the members averaged, and the states of a `ReplicasState`.
     """
+    takes_turns = packing == "turns" or (packing == "auto" and _on_cpu())
 
     def each(function, *args):
-        return jax.lax.map(lambda xs: function(*xs), args) if one_by_one else jax.vmap(function)(*args)
+        return _in_turns(function, num_members, args) if takes_turns else jax.vmap(function)(*args)
 
     def by_member(batch):
         return {name: jnp.moveaxis(jnp.asarray(array), 1, 0) for name, array in batch.items()}
@@ -53,6 +59,23 @@ def replicate(algorithm: Algorithm, num_members: int, *, one_by_one: bool = Fals
         return ReplicasState(step=state.step + 1, members=members), metrics
 
     return Algorithm(init, step)
+
+
+def _in_turns(function: Callable[..., PyTree], num_members: int, args: tuple[PyTree, ...]) -> PyTree:
+    """Like `jax.vmap(function)(*args)`, one member after the other."""
+    if not _on_cpu():
+        return jax.lax.map(lambda own: function(*own), args)
+    # XLA computes convolutions inside loops of CPU programs many times slower.
+    each = [function(*_member(args, number)) for number in range(num_members)]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+def _member(tree: PyTree, number: int | jax.Array) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf[number], tree)
+
+
+def _on_cpu() -> bool:
+    return jax.default_backend() == "cpu"
 
 
 def batch_shapes(
@@ -118,7 +141,6 @@ def _step_beside_best(algorithm: Algorithm) -> Callable:
     return step
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1))
 def mean_losses(
     model: nn.Module,
     loss: Callable[[jax.Array, jax.Array], jax.Array],
@@ -135,11 +157,22 @@ def mean_losses(
         inputs: (members, examples, ...).
         targets: (members, examples, ...).
     """
+    return jnp.stack(
+        [_mean_loss(model, loss, variables, inputs, targets, number) for number in range(len(inputs))]
+    )
 
-    def one(own: tuple) -> jax.Array:
-        return loss(jnp.asarray(model.apply(own[0], own[1], train=False)), own[2]).mean()
 
-    return jax.lax.map(one, (variables, inputs, targets))
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _mean_loss(
+    model: nn.Module,
+    loss: Callable[[jax.Array, jax.Array], jax.Array],
+    variables: PyTree,
+    inputs: Leaf,
+    targets: Leaf,
+    number: Leaf,
+) -> jax.Array:
+    own, images, labels = _member((variables, inputs, targets), number)
+    return loss(jnp.asarray(model.apply(own, images, train=False)), labels).mean()
 
 
 _IMAGES_AT_ONCE = 500
@@ -148,10 +181,13 @@ _IMAGES_AT_ONCE = 500
 def predict(model: nn.Module, variables: PyTree, images: Leaf) -> jax.Array:
     """Outputs (members, images, ...) of stacked variables, member by member, on the same images."""
     starts = range(0, len(images), _IMAGES_AT_ONCE)
-    parts = [_apply(model, variables, images[start : start + _IMAGES_AT_ONCE]) for start in starts]
-    return jnp.concatenate(parts, axis=1)
+    parts = [images[start : start + _IMAGES_AT_ONCE] for start in starts]
+    members = range(len(jax.tree.leaves(variables)[0]))
+    return jnp.stack(
+        [jnp.concatenate([_apply(model, variables, part, number) for part in parts]) for number in members]
+    )
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _apply(model: nn.Module, variables: PyTree, images: Leaf) -> jax.Array:
-    return jax.lax.map(lambda own: jnp.asarray(model.apply(own, images, train=False)), variables)
+def _apply(model: nn.Module, variables: PyTree, images: Leaf, number: Leaf) -> jax.Array:
+    return jnp.asarray(model.apply(_member(variables, number), images, train=False))

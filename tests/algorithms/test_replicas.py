@@ -28,9 +28,10 @@ def batch():
     }
 
 
-@pytest.mark.parametrize("one_by_one", [False, True])
-def test_members_train_as_they_would_alone(one_by_one):
-    together = replicas.replicate(member(), MEMBERS, one_by_one=one_by_one)
+@pytest.mark.parametrize("packing, backend", [("vmap", "cpu"), ("turns", "cpu"), ("turns", "gpu")])
+def test_members_train_as_they_would_alone(packing, backend, monkeypatch):
+    monkeypatch.setattr(replicas, "_on_cpu", lambda: backend == "cpu")
+    together = replicas.replicate(member(), MEMBERS, packing=packing)
     state = jax.jit(together.init)(jax.random.key(0), batch())
     step = jax.jit(together.step)
     alone_step = jax.jit(member().step)
