@@ -51,6 +51,7 @@ def _algorithm(config: Config) -> Algorithm:
         prepare=functools.partial(augment, config),
         loss=focal.binary_focal if config.method == "focal" else cross_entropy.binary_cross_entropy,
         measure=functools.partial(watch, config.threshold),
+        volumes=("image",),
     )
 
 

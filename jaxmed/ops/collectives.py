@@ -8,6 +8,7 @@ no model mentions devices.
 
 import jax
 from jax.experimental.shard_alike import shard_alike
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxmed import types
 
@@ -33,6 +34,22 @@ def mean_over_devices(tree: types.PyTree) -> types.PyTree:
 def first_position(local_size: int) -> jax.Array | int:
     """Position in the global batch of this program's first example (0 in a global program)."""
     return jax.lax.axis_index(types.DATA_AXIS) * local_size if runs_per_device() else 0
+
+
+def split_depth(x: jax.Array) -> jax.Array:
+    """Lies on the devices in parts of its depth, in value `x`.
+
+    Where examples were resampled, as augmentation does, their own split ends: a voxel may come from anywhere.
+    From here on the program works on parts again, each on its device, back to the places it samples.
+
+    Args:
+        x: (batch, depth, ...), any depth; the identity where no mesh splits depth.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.shape.get(types.SPACE_AXIS, 1) == 1:
+        return x
+    spec = PartitionSpec(PartitionSpec.UNCONSTRAINED, types.SPACE_AXIS)
+    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))
 
 
 def split_alike(x: jax.Array, like: jax.Array) -> jax.Array:

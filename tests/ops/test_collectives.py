@@ -63,6 +63,23 @@ def test_what_a_program_makes_lies_as_its_input_does():
     np.testing.assert_array_equal(made, make(like))
 
 
+def test_depth_is_split_where_a_mesh_in_context_does_and_left_alone_elsewhere():
+    devices, whole = mesh.make_mesh(2, 4), jnp.arange(24.0).reshape(2, 4, 3)
+    assert collectives.split_depth(whole) is whole
+
+    @jax.jit
+    def double(x):
+        with jax.sharding.use_abstract_mesh(devices.abstract_mesh):
+            # Over members too, as in ensembles, whose axis stands before that of the examples.
+            return jax.vmap(collectives.split_depth)(jnp.stack([x, 2 * x])), collectives.split_depth(x)
+
+    members, split = double(mesh.replicate(whole, devices))
+    assert {shard.data.shape[1] for shard in split.addressable_shards} == {1}
+    assert {shard.data.shape[2] for shard in members.addressable_shards} == {1}
+    np.testing.assert_array_equal(split, whole)
+    np.testing.assert_array_equal(members[1], 2 * whole)
+
+
 def test_per_device_nothing_is_said_about_splitting():
     doubled = per_device(lambda x: collectives.split_alike(2 * x, x))
     np.testing.assert_array_equal(doubled(jnp.arange(8.0)), 2 * jnp.arange(8.0))
