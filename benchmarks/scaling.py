@@ -146,6 +146,7 @@ def paper_case(paper: str) -> Case:
         f"{paper}, tiny",
         lambda batch_size: experiment.make_algorithm(with_size(batch_size), None),
         make_batch,
+        has_volumes=bool(experiment.make_algorithm(tiny, None).volumes.names),
     )
 
 

@@ -67,7 +67,7 @@ def watch(threshold: float, logits: jax.Array, labels: jax.Array) -> dict[str, j
         The shares of `confusion.shares`, and "soft dice" of the whole batch (`overlap.soft_dice`).
     """
     probabilities = jax.nn.sigmoid(logits.astype(jnp.float32))
-    lost = overlap.dice_loss(probabilities.reshape(1, -1, 1), labels.reshape(1, -1, 1))
+    lost = overlap.dice_loss(probabilities[None], labels[None])
     return {**confusion.shares(probabilities > threshold, labels > 0), "soft dice": 1 - lost[0]}
 
 

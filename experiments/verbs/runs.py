@@ -207,7 +207,7 @@ def _check_volumes(name: RunName, space: int) -> None:
     field = experiment.method_field
     method = "" if field is None else f" with --{field} {getattr(name.config, field)}"
     raise errors.UserError(
-        f"--mesh.space {space}: the batches of {name.paper}{method} have no depth to split; wanted 1"
+        f"--mesh.space {space}: the training of {name.paper}{method} has no depth to split; wanted 1"
     )
 
 

@@ -10,6 +10,7 @@ from flax import struct
 from jax.typing import DTypeLike
 
 from jaxmed.train.fit import Algorithm
+from jaxmed.train.mesh import NO_VOLUMES, Volumes
 from jaxmed.types import Leaf, PyTree
 
 
@@ -28,11 +29,11 @@ def replicate(algorithm: Algorithm, num_members: int, *, one_by_one: bool = Fals
         algorithm: of a member; its `refresh` is not called.
         num_members: how many; axis 1 of every array in the batch, (batch, members, ...).
         one_by_one: let the members take turns within the step instead of computing in one batch: less memory,
-            but small networks took 2 to 3 times as long on CPUs.
+            but small networks took 2 to 3 times as long on CPUs. Only so may a mesh split the depth of their
+            volumes, which convolutions with a kernel for each member would collect on every device.
 
     Returns:
-        An algorithm with the metrics of the members averaged, and the states of a `ReplicasState`; the depth
-        of the members' volumes is one axis further back.
+        An algorithm with the metrics of the members averaged, and the states of a `ReplicasState`.
     """
 
     def each(function, *args):
@@ -53,8 +54,8 @@ def replicate(algorithm: Algorithm, num_members: int, *, one_by_one: bool = Fals
         metrics = {name: values.mean(axis=0) for name, values in metrics.items()}
         return ReplicasState(step=state.step + 1, members=members), metrics
 
-    volumes = algorithm.volumes
-    return Algorithm(init, step, volumes=volumes._replace(depth_axis=volumes.depth_axis + 1))
+    names, depth_axis = algorithm.volumes if one_by_one else NO_VOLUMES
+    return Algorithm(init, step, volumes=Volumes(names, depth_axis + 1))
 
 
 def batch_shapes(

@@ -37,18 +37,34 @@ def first_position(local_size: int) -> jax.Array | int:
 
 
 def split_depth(x: jax.Array) -> jax.Array:
-    """Lies on the devices in parts of its depth, in value `x`.
+    """Lies on the devices in parts of its depth, in value `x`; the identity where no mesh splits depth.
 
-    Where examples were resampled, as augmentation does, their own split ends: a voxel may come from anywhere.
-    From here on the program works on parts again, each on its device, back to the places it samples.
+    What augmentation has resampled is not split by itself. From here on the program works on parts, each on
+    its device, and so it does on the places that voxels are taken from.
 
     Args:
-        x: (batch, depth, ...), any depth; the identity where no mesh splits depth.
+        x: (batch, depth, ...), any depth.
     """
+    return _lay(x, types.SPACE_AXIS)
+
+
+def collect_depth(x: jax.Array) -> jax.Array:
+    """Lies whole where parts of its depth lay, in value `x`; the identity where no mesh splits depth.
+
+    For what is about to be resampled: a voxel may come from anywhere. Otherwise the compiler may leave the
+    volume in parts and send places and samples around, several times as much.
+
+    Args:
+        x: (batch, depth, ...), any depth.
+    """
+    return _lay(x, None)
+
+
+def _lay(x: jax.Array, depth: str | None) -> jax.Array:
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.shape.get(types.SPACE_AXIS, 1) == 1:
         return x
-    spec = PartitionSpec(PartitionSpec.UNCONSTRAINED, types.SPACE_AXIS)
+    spec = PartitionSpec(PartitionSpec.UNCONSTRAINED, depth)
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))
 
 

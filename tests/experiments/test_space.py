@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from experiments.__main__ import main
+from experiments.aneurysm.data import context_shape
 from experiments.verbs import list_papers, papers, runs
 from experiments.verbs.errors import UserError
 from experiments.verbs.options import MeshOptions, RunOptions
@@ -19,10 +20,18 @@ CHANGES = {
     "fsnet": {
         "heart": dataclasses.replace(papers.find_paper("fsnet").presets["tiny"].heart, patch=(6, 8, 8))
     },
-    "mpunet": {"method": "unet_3d"},
+    "mpunet": {"method": "unet_3d", "packing": "turns"},
     "stylegan3d": {},
 }
 """What differs from the tiny presets of the papers that train on volumes."""
+
+COLLECTED = {
+    "aneurysm": lambda config: [((config.batch_size, *context_shape(config)),)],
+    "fsnet": lambda config: [],
+    # Images and labels, in the loop over the repeats.
+    "mpunet": lambda config: 2 * [((config.batch_size, *(config.patch_size,) * 3),)],
+}
+"""What each device has whole: boxes and patches from which augmentation may take voxels anywhere."""
 
 
 def tiny(paper):
@@ -62,13 +71,7 @@ def run_steps(paper, config, space, num_steps=2):
     return seen, gradients, found
 
 
-@pytest.mark.parametrize(
-    "paper",
-    [
-        pytest.param(paper, marks=pytest.mark.exhaustive if paper == "stylegan3d" else ())
-        for paper in CHANGES  # of stylegan3d's game there is a test in float64
-    ],
-)
+@pytest.mark.parametrize("paper", COLLECTED)  # stylegan3d: tests/models/test_style_gan_space.py
 def test_depth_over_devices_gives_the_numbers_of_one(paper):
     config = dataclasses.replace(tiny(paper), **CHANGES[paper])
     wanted, gradients, nothing = run_steps(paper, config, 1)
@@ -81,29 +84,26 @@ def test_depth_over_devices_gives_the_numbers_of_one(paper):
     assert gradients
     whole, split = (np.concatenate([np.ravel(x) for x in g.values()]) for g in (gradients, split_gradients))
     assert np.linalg.norm(split - whole) < 1e-5 * np.linalg.norm(whole)
-    # What augmentation samples anywhere comes whole to each device: the batch's own arrays, and no others.
-    own = jax.tree.leaves(papers.find_paper(paper).example_batch(config))
-    gathered = [one for one in moved if one.kind == "all-gather"]
-    assert collectives.moved_activations(gathered, own if paper in ("aneurysm", "mpunet") else ()) == []
+    assert [one.shapes for one in moved if one.kind == "all-gather"] == COLLECTED[paper](config)
     assert "collective-permute" in {one.kind for one in moved}  # the borders of the parts
 
 
-def cases():
+def all_cases():
     for paper in papers.paper_names():
-        experiment = papers.find_paper(paper)
+        experiment, changes = papers.find_paper(paper), CHANGES.get(paper, {})
         for method in list_papers.methods(experiment) or (None,):
-            yield paper, {} if method is None else {experiment.method_field: method}
+            own = {} if method is None else {experiment.method_field: method}
+            yield paper, own.values(), dataclasses.replace(tiny(paper), **{**changes, **own})
 
 
-def test_papers_whose_batches_have_no_depth_refuse_to_split_it():
+def test_papers_whose_training_has_no_depth_refuse_to_split_it():
     options, accepted = RunOptions(mesh=MeshOptions(data=1, space=2)), []
-    for paper, changes in cases():
-        config = dataclasses.replace(tiny(paper), **changes)
+    for paper, method, config in all_cases():
         try:
             runs.make_mesh(runs.RunName(paper, "tiny", config, 0), options)
-            accepted.append((paper, *changes.values()))
+            accepted.append((paper, *method))
         except UserError as error:
-            assert str(error).startswith(f"--mesh.space 2: the batches of {paper}"), error
+            assert str(error).startswith(f"--mesh.space 2: the training of {paper}"), error
     assert {paper for paper, *_ in accepted} == set(CHANGES)
     assert [own for own in accepted if own[0] == "mpunet"] == [("mpunet", "unet_3d")]
 
@@ -113,6 +113,6 @@ def test_command_says_so_in_one_line(monkeypatch, tmp_path, capsys):
     command = ["train", "rhvae", "tiny", "--method", "vae", "--mesh.space", "2", "--workdir", str(tmp_path)]
     assert main(command) == 2
     assert capsys.readouterr().err == (
-        "error: --mesh.space 2: the batches of rhvae with --method vae have no depth to split; wanted 1\n"
+        "error: --mesh.space 2: the training of rhvae with --method vae has no depth to split; wanted 1\n"
     )
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.rglob("config.json"))

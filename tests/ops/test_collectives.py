@@ -65,19 +65,21 @@ def test_what_a_program_makes_lies_as_its_input_does():
 
 def test_depth_is_split_where_a_mesh_in_context_does_and_left_alone_elsewhere():
     devices, whole = mesh.make_mesh(2, 4), jnp.arange(24.0).reshape(2, 4, 3)
-    assert collectives.split_depth(whole) is whole
+    assert collectives.split_depth(whole) is whole is collectives.collect_depth(whole)
 
     @jax.jit
-    def double(x):
+    def lay(x):
         with jax.sharding.use_abstract_mesh(devices.abstract_mesh):
             # Over members too, as in ensembles, whose axis stands before that of the examples.
-            return jax.vmap(collectives.split_depth)(jnp.stack([x, 2 * x])), collectives.split_depth(x)
+            members = jax.vmap(collectives.split_depth)(jnp.stack([x, 2 * x]))
+            split = collectives.split_depth(x)
+            return split, members, collectives.collect_depth(split)
 
-    members, split = double(mesh.replicate(whole, devices))
-    assert {shard.data.shape[1] for shard in split.addressable_shards} == {1}
-    assert {shard.data.shape[2] for shard in members.addressable_shards} == {1}
-    np.testing.assert_array_equal(split, whole)
-    np.testing.assert_array_equal(members[1], 2 * whole)
+    split, members, collected = lay(mesh.replicate(whole, devices))
+    depths = [{shard.data.shape[-2] for shard in x.addressable_shards} for x in (split, members, collected)]
+    assert depths == [{1}, {1}, {4}]
+    for found, wanted in ((split, whole), (members[1], 2 * whole), (collected, whole)):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_per_device_nothing_is_said_about_splitting():
