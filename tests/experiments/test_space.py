@@ -26,7 +26,7 @@ CHANGES = {
 """What differs from the tiny presets of the papers that train on volumes."""
 
 COLLECTED = {
-    "aneurysm": lambda config: [((config.batch_size, *context_shape(config)),)],
+    "aneurysm": lambda config: [((config.batch_size, 24, *context_shape(config)[1:]),)],  # 22, filled up
     "fsnet": lambda config: [],
     # Images and labels, in the loop over the repeats.
     "mpunet": lambda config: 2 * [((config.batch_size, *(config.patch_size,) * 3),)],
@@ -50,12 +50,27 @@ def draw(shapes):
     return {name: draw_one(leaf) for name, leaf in shapes.items()}
 
 
+def fill(shapes):
+    """A first state without running the initialisers: kernels of unit gain, zeros for the optimizer."""
+    rng = np.random.default_rng(1)
+
+    def fill_one(path, leaf):
+        if "opt_state" in jax.tree_util.keystr(path) or not np.issubdtype(leaf.dtype, np.floating):
+            return np.zeros(leaf.shape, leaf.dtype)
+        values = rng.normal(size=leaf.shape)
+        gain = np.prod(leaf.shape[-5:-1]) ** -0.5
+        return (values * gain if leaf.ndim > 2 else 0.5 + 0.1 * values).astype(leaf.dtype)
+
+    return jax.tree_util.tree_map_with_path(fill_one, shapes)
+
+
 def run_steps(paper, config, space, num_steps=2):
     """The metrics of some steps, Adam's means of the gradients after the first, and what was moved."""
     experiment = papers.find_paper(paper)
     algorithm, batch = experiment.make_algorithm(config, None), draw(experiment.example_batch(config))
     devices = mesh.make_mesh(1, space)
-    state = mesh.replicate(jax.jit(algorithm.init)(jax.random.key(0), batch), devices)
+    state = fill(jax.eval_shape(algorithm.init, jax.random.key(0), batch))
+    state = mesh.replicate(state, devices)
     placed = mesh.put_batch(batch, devices, algorithm.volumes)
     keys = [mesh.replicate(jax.random.key(number), devices) for number in range(num_steps)]
     step = fit.compile_step(algorithm, devices).lower(state, placed, keys[0]).compile()

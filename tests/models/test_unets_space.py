@@ -21,8 +21,7 @@ MODELS = {
         norm="instance", downsampling="strided_conv", upsampling="nearest_conv", num_convs=(1, 1)
     ),
     "pooled, repeated": TINY.clone(upsampling="nearest", num_convs=(1, 1)),
-    "halved first, transposed, batch norm": TINY.clone(halved_first=True, up_bias=False, norm="batch"),
-    "halved first, repeated": TINY.clone(halved_first=True, upsampling="nearest"),
+    "halved first, repeated, batch norm": TINY.clone(halved_first=True, upsampling="nearest", norm="batch"),
     "FusionNet": FusionNet(widths=(2, 3), out_channels=1, dtype=np.float64, remat=True),
     "MONAI": MonaiUNet(widths=(2, 3), strides=(2,), dtype=np.float64),
 }
