@@ -85,8 +85,8 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def make_unet(widths: tuple[int, ...], dtype: Any) -> fit.Algorithm:
-    """Segmentation by a residual U-Net."""
+def make_unet(widths: tuple[int, ...], dtype: Any, volumes: tuple[str, ...] = ()) -> fit.Algorithm:
+    """Segmentation by a residual U-Net, of images or of the volumes that are named."""
 
     def loss(logits, labels):  # the library's losses are float32
         return optax.sigmoid_binary_cross_entropy(logits, labels).reshape(len(logits), -1).mean(axis=1)
@@ -96,6 +96,7 @@ def make_unet(widths: tuple[int, ...], dtype: Any) -> fit.Algorithm:
         optax.sgd(0.1),
         prepare=lambda batch, key: (batch["image"], batch["label"]),
         loss=loss,
+        volumes=volumes,
     )
 
 
@@ -109,12 +110,15 @@ def own_cases() -> list[Case]:
 
         return make
 
-    def algorithm(batch_size):
+    def planar(batch_size):
         return make_unet((4, 6, 8), jnp.float64)
 
+    def volumetric(batch_size):
+        return make_unet((4, 6, 8), jnp.float64, ("image", "label"))
+
     return [
-        Case("2-D U-Net", algorithm, make_batch((16, 16)), in_float64=True),
-        Case("3-D U-Net", algorithm, make_batch((16, 8, 8)), has_volumes=True, in_float64=True),
+        Case("2-D U-Net", planar, make_batch((16, 16)), in_float64=True),
+        Case("3-D U-Net", volumetric, make_batch((16, 8, 8)), has_volumes=True, in_float64=True),
     ]
 
 
@@ -142,6 +146,7 @@ def paper_case(paper: str) -> Case:
         f"{paper}, tiny",
         lambda batch_size: experiment.make_algorithm(with_size(batch_size), None),
         make_batch,
+        has_volumes=bool(experiment.make_algorithm(tiny, None).volumes.names),
     )
 
 
@@ -154,7 +159,7 @@ def compile_on(algorithm: fit.Algorithm, batch: Mapping[str, Any], data: int, sp
             lambda leaf: leaf.astype(jnp.float64) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, state
         )
     state, key = meshes.replicate((state, jax.random.key(1)), mesh)
-    arguments = state, meshes.put_batch(batch, mesh), key
+    arguments = state, meshes.put_batch(batch, mesh, algorithm.volumes), key
     return fit.compile_step(algorithm, mesh).lower(*arguments).compile(), arguments
 
 

@@ -58,6 +58,7 @@ def make_algorithm(widths: list[int], dtype: Any) -> fit.Algorithm:
         optimizer,
         prepare=lambda batch, _: (batch["volume"], batch["label"]),
         loss=loss,
+        volumes=("volume", "label"),
     )
 
 
@@ -90,7 +91,7 @@ def measure(arguments: argparse.Namespace, depth: int, space: int, dtype: Any, u
     batch, mesh = make_batch(depth, arguments.size, dtype, ulps=ulps), meshes.make_mesh(1, space)
     shapes = jax.eval_shape(algorithm.init, jax.random.key(0), batch)
     state, key = jax.device_put((fill(shapes, dtype), jax.random.key(1)), meshes.replicated(mesh))
-    batch = meshes.put_batch(batch, mesh)
+    batch = meshes.put_batch(batch, mesh, algorithm.volumes)
     step = fit.compile_step(algorithm, mesh).lower(state, batch, key).compile()
     moved = collectives.list_collectives(step.as_text())
     activations = collectives.moved_activations(moved, state)

@@ -282,7 +282,8 @@ class Experiment:
             max_bad_cases) -> Data`; the phantom where `data_dir` is None; `executor` as in
             `data_pipelines.pipeline`; up to `max_bad_cases` training cases that cannot be read are left out.
         make_algorithm: `(config, data) -> Algorithm`. `data` is None where only the shapes of the state
-            are wanted.
+            are wanted. Its `volumes` say what of a batch `--mesh.space` splits: without any that is refused,
+            and where it has some, every stage's algorithm must.
         evaluate: `(config, state, data) -> Scores`, the scores named as in the tables.
         tables: by name.
         method_field: the config field that chooses between the methods of the tables, if there is one.

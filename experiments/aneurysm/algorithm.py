@@ -51,6 +51,7 @@ def _algorithm(config: Config) -> Algorithm:
         prepare=functools.partial(augment, config),
         loss=focal.binary_focal if config.method == "focal" else cross_entropy.binary_cross_entropy,
         measure=functools.partial(watch, config.threshold),
+        volumes=("image",),
     )
 
 
@@ -66,7 +67,7 @@ def watch(threshold: float, logits: jax.Array, labels: jax.Array) -> dict[str, j
         The shares of `confusion.shares`, and "soft dice" of the whole batch (`overlap.soft_dice`).
     """
     probabilities = jax.nn.sigmoid(logits.astype(jnp.float32))
-    lost = overlap.dice_loss(probabilities.reshape(1, -1, 1), labels.reshape(1, -1, 1))
+    lost = overlap.dice_loss(probabilities[None], labels[None])
     return {**confusion.shares(probabilities > threshold, labels > 0), "soft dice": 1 - lost[0]}
 
 

@@ -18,6 +18,7 @@ from jaxmed.models.fsnet import FSNet
 from jaxmed.models.unet import UNet
 from jaxmed.train import net
 from jaxmed.train.fit import Algorithm
+from jaxmed.train.mesh import Volumes
 
 
 def trained_sets(config: Config) -> tuple[SetName, ...]:
@@ -121,4 +122,5 @@ def _make_training(
         metrics = {"loss": value, **{f"loss {name}": one for name, one in losses.items()}}
         return SupervisedState(state.step + 1, new_net), metrics
 
-    return Algorithm(init, step)
+    volumes = Volumes(tuple(f"{kind}_{name}" for name in names for kind in ("image", "label")))
+    return Algorithm(init, step, volumes=volumes)

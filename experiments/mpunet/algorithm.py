@@ -57,6 +57,7 @@ def _make_ensemble(config: Config) -> Algorithm:
         optax.adam(config.learning_rate, eps=1e-7),
         prepare=prepare,
         loss=masked_loss,
+        volumes=() if config.is_planar else ("image", "label"),
     )
     return replicas.replicate(member, config.num_repeats, packing=config.packing)
 

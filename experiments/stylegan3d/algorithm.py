@@ -57,10 +57,10 @@ def _make_algorithm(config: Config) -> Algorithm:
         Player(make_discriminator(config.networks), lazy_adam(config.learning_rate, 0)),
         style_game(generator, settings, lambda batch: to_range(batch["volume"])),
         average_decay=averages.half_life_decay(config.average_half_life, config.batch_size),
+        volumes=("volume",),
     )
 
 
 def make_sampler(config: Config, state: Any) -> StyleSampler:
     """The averaged generator in use; its noise and latents do not depend on the run's seed."""
-    generator = make_generator(config.networks)
-    return StyleSampler(generator, state.sampler, config.evaluation.batch_size, _SEED)
+    return StyleSampler(make_generator(config.networks), state.sampler, config.evaluation.batch_size, _SEED)

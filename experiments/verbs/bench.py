@@ -50,7 +50,7 @@ def bench(paper: str, preset: str, config: Config, options: BenchOptions) -> int
         raise UserError(f"--steps is {options.steps}; wanted at least 1")
     experiment = papers.find_paper(paper)
     name = runs.RunName(paper, preset, config, options.seed)
-    mesh = runs.make_mesh(config, options)
+    mesh = runs.make_mesh(name, options)
     file = result_file(name, options)
     folder = file.with_suffix("") if options.profile else None
     data = runs.make_data(experiment, name, options)

@@ -96,7 +96,7 @@ def run(name: RunName, options: RunOptions, *, num_steps: int | None = None) -> 
 def _carry_out(name: RunName, options: RunOptions, folder: Path, num_steps: int) -> None:
     started = time.monotonic()
     experiment = papers.find_paper(name.paper)
-    devices = make_mesh(name.config, options)
+    devices = make_mesh(name, options)
     identity = {**_identity(name), "data": data_name(experiment, name.config, options)}
     folder.mkdir(parents=True, exist_ok=True)
     if hosts.is_main_process():
@@ -175,27 +175,40 @@ def set_aside(folder: Path) -> None:
         folder.rename(target)
 
 
-def make_mesh(config: Config, options: RunOptions) -> Mesh:
-    """The mesh of the options.
+def make_mesh(name: RunName, options: RunOptions) -> Mesh:
+    """The mesh of the options for a run.
 
     Raises:
-        UserError: if there are too few devices, the batch does not divide over them, or they do not suit
-            the processes.
+        UserError: if there are too few devices, the batch does not divide over them, they do not suit the
+            processes, or depth is to be split and the batches have none.
     """
     try:
         devices = mesh.make_mesh(options.mesh.data, options.mesh.space)
     except ValueError as error:
         raise errors.UserError(str(error)) from error
     parts = devices.shape[DATA_AXIS]
-    if config.batch_size % parts:
+    if name.config.batch_size % parts:
         raise errors.UserError(
-            f"--batch-size {config.batch_size} does not divide over {parts} parts of the data axis; "
+            f"--batch-size {name.config.batch_size} does not divide over {parts} parts of the data axis; "
             f"change it or --mesh.data"
         )
     _check_processes(devices)
     if options.compile == "pmap" and options.mesh.space > 1:
         raise errors.UserError(f"--compile pmap needs --mesh.space 1, not {options.mesh.space}")
+    if options.mesh.space > 1:
+        _check_volumes(name, options.mesh.space)
     return devices
+
+
+def _check_volumes(name: RunName, space: int) -> None:
+    experiment = papers.find_paper(name.paper)
+    if experiment.make_algorithm(name.config, None).volumes.names:
+        return
+    field = experiment.method_field
+    method = "" if field is None else f" with --{field} {getattr(name.config, field)}"
+    raise errors.UserError(
+        f"--mesh.space {space}: the training of {name.paper}{method} has no depth to split; wanted 1"
+    )
 
 
 def _check_processes(devices: Mesh) -> None:

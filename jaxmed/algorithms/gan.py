@@ -15,6 +15,7 @@ from jaxmed.ops import collectives
 from jaxmed.ops.example_keys import example_keys
 from jaxmed.train import averages, net
 from jaxmed.train.fit import Algorithm
+from jaxmed.train.mesh import Volumes
 from jaxmed.types import Batch, Leaf, PyTree
 
 
@@ -114,6 +115,7 @@ def gan(
     *,
     num_discriminator_steps: int = 1,
     average_decay: float | None = None,
+    volumes: tuple[str, ...] = (),
 ) -> Algorithm:
     """Makes the algorithm that updates the discriminator, once or several times, and then the generator.
 
@@ -130,6 +132,7 @@ def gan(
         num_discriminator_steps: updates of the discriminator for one of the generator.
         average_decay: what of the moving average of the generator's parameters stays in a step; None keeps
             no average.
+        volumes: names of the arrays of the batch that have a depth, along axis 1; a mesh may split it.
 
     Returns:
         An algorithm whose states are `GanState`s. Its metrics are `loss`, the discriminator's with its
@@ -176,7 +179,7 @@ def gan(
         metrics = {"loss": jnp.stack(losses).mean(), "generator_loss": loss}
         return GanState(state.step + 1, maker, judge, average, memory), metrics
 
-    return Algorithm(init, step)
+    return Algorithm(init, step, volumes=Volumes(volumes))
 
 
 def draw_latents(key: Key[Array, ""], batch_size: int, num_latents: int) -> Float[Array, "batch latents"]:

@@ -11,6 +11,7 @@ from flax import struct
 from jax.typing import DTypeLike
 
 from jaxmed.train.fit import Algorithm
+from jaxmed.train.mesh import NO_VOLUMES, Volumes
 from jaxmed.types import Leaf, PyTree
 
 Packing = Literal["vmap", "turns", "auto"]
@@ -33,7 +34,8 @@ def replicate(algorithm: Algorithm, num_members: int, *, packing: Packing = "vma
         packing: "vmap" computes all members in one batch. In "turns" they follow one another within the step:
             less memory, and on CPUs, which compute the grouped convolutions of a batch slowly, several
             times faster for members that convolve (benchmarks/notes.md). "auto", for such members, takes
-            turns on CPUs alone.
+            turns on CPUs alone. Only in turns may a mesh split the depth of the members' volumes, which
+            convolutions with a kernel for each member would collect on every device.
 
     Returns:
         An algorithm with the metrics of the members averaged, and the states of a `ReplicasState`.
@@ -58,7 +60,8 @@ def replicate(algorithm: Algorithm, num_members: int, *, packing: Packing = "vma
         metrics = {name: values.mean(axis=0) for name, values in metrics.items()}
         return ReplicasState(step=state.step + 1, members=members), metrics
 
-    return Algorithm(init, step)
+    names, depth_axis = algorithm.volumes if takes_turns else NO_VOLUMES
+    return Algorithm(init, step, volumes=Volumes(names, depth_axis + 1))
 
 
 def _in_turns(function: Callable[..., PyTree], num_members: int, args: tuple[PyTree, ...]) -> PyTree:
@@ -127,7 +130,7 @@ def keep_best(
         best = jax.tree.map(choose, variables, state.best)
         return state.replace(best=best, best_loss=jnp.where(better, loss, state.best_loss))
 
-    return Algorithm(init, _step_beside_best(algorithm), refresh, refresh_every)
+    return Algorithm(init, _step_beside_best(algorithm), refresh, refresh_every, algorithm.volumes)
 
 
 @functools.lru_cache(maxsize=16)

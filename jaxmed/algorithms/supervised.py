@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from jaxmed.ops import collectives
 from jaxmed.train import net
 from jaxmed.train.fit import Algorithm
+from jaxmed.train.mesh import Volumes
 from jaxmed.types import Batch, Leaf
 
 _DROPOUT = 0x64726F70
@@ -32,6 +34,7 @@ def supervised(
     loss: Callable[..., jax.Array],
     schedule: Callable[[jax.Array], jax.Array] | None = None,
     measure: Callable[[jax.Array, jax.Array], dict[str, jax.Array]] | None = None,
+    volumes: tuple[str, ...] = (),
 ) -> Algorithm:
     """Makes the algorithm that minimises the mean of `loss` over the batch.
 
@@ -44,6 +47,8 @@ def supervised(
         schedule: `step -> value`, scalars on the device: of a loss that sharpens, or a weight that ramps up.
         measure: `(outputs, targets) -> scalars by name`: what else is watched in training, as means over the
             batch; nothing is learned from it.
+        volumes: names of the arrays of the batch that have a depth, which is axis 1 there and in the model's
+            inputs; a mesh may split it.
 
     Returns:
         An algorithm whose state is a `SupervisedState` and whose metrics are `loss`, with a schedule
@@ -65,6 +70,8 @@ def supervised(
 
     def step(state, batch, key):
         inputs, targets = prepare(batch, key)
+        if volumes:
+            inputs = collectives.split_depth(inputs)
         scheduled = {"schedule": jnp.asarray(schedule(state.step), jnp.float32)} if schedule else {}
         new_net, value, measured = net.update_net(
             state.net, optimizer, batch_loss, inputs, targets, scheduled, batch.get("weight"), key
@@ -72,4 +79,4 @@ def supervised(
         metrics = {"loss": value, **scheduled, **measured}
         return SupervisedState(step=state.step + 1, net=new_net), metrics
 
-    return Algorithm(init, step)
+    return Algorithm(init, step, volumes=Volumes(volumes))

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, Shaped
 
-from jaxmed.ops import oblique
+from jaxmed.ops import collectives, oblique
 from jaxmed.ops.example_keys import example_keys
 
 
@@ -79,4 +79,4 @@ def apply_linear_maps(
         points = oblique.turn_points(oblique.to_mm(voxels, shape, spacing), linear)
         return sample(volume, oblique.to_voxels(points, shape, spacing), fill=fill)
 
-    return jax.vmap(move)(volumes, spacing_mm, maps)
+    return jax.vmap(move)(collectives.collect_depth(volumes), spacing_mm, maps)

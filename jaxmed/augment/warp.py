@@ -19,7 +19,7 @@ import numpy as np
 from jax.scipy import ndimage
 from jaxtyping import Array, Float, Key, Num
 
-from jaxmed.ops import cubic_spline
+from jaxmed.ops import collectives, cubic_spline
 from jaxmed.ops.example_keys import example_keys
 
 _KNOTS = 3
@@ -123,7 +123,7 @@ def sample(
         places = list(jnp.moveaxis(at, -1, 0) + centre)
         return ndimage.map_coordinates(volume.astype(jnp.float32), places, 1, mode="nearest")
 
-    return jax.vmap(one)(volumes, positions)
+    return jax.vmap(one)(collectives.collect_depth(volumes), positions)
 
 
 def context_size(

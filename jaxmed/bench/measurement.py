@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from jaxmed.bench.step import StepTimes
 from jaxmed.train import fit
 from jaxmed.train import mesh as meshes
 from jaxmed.train.resident import Resident
+from jaxmed.types import PyTree
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ def measure(
         What was measured.
     """
     first = next(batches)
-    batch, key = meshes.put_batch(first, mesh), meshes.replicate(key, mesh)
-    state = jax.jit(algorithm.init, out_shardings=meshes.replicated(mesh))(key, batch)
+    batch, key = meshes.put_batch(first, mesh, algorithm.volumes), meshes.replicate(key, mesh)
+    state = jax.jit(_init(algorithm), out_shardings=meshes.replicated(mesh))(key, batch)
     with compilation.private_cache() as cache:
         start, traced, compiled = compilation.compile_cold_and_cached(
             lambda: fit.compile_step(algorithm, mesh, mode), (state, batch, key), cache
@@ -115,7 +116,8 @@ def measure(
         state, with_input = loop.time_loop(algorithm, state, batches, **whole)
     memory = cost.analyse_memory(compiled)
     if trace_folder is not None:
-        trace.write_trace(trace_folder, compiled, state, batches, key, mesh)
+        send = meshes.Sender(mesh, algorithm.volumes)
+        trace.write_trace(trace_folder, compiled, state, batches, key, send)
     del state, batch  # the ceilings need room
     needs = cost.count_cost(traced, compiled, num_devices=mesh.size)
     kind = kind or arithmetic.count_matrix_arithmetic(traced.jaxpr).main_kind
@@ -135,3 +137,7 @@ def measure(
         ceilings=limits,
         roofline=ceilings.roofline(needs.flops, needs.bytes, times.step_ms / 1e3, limits),
     )
+
+
+def _init(algorithm: fit.Algorithm) -> Callable[[jax.Array, PyTree], PyTree]:
+    return lambda key, batch: algorithm.init(key, meshes.crop_padding(batch))

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 
 from jaxmed.train import mesh as meshes
 from jaxmed.types import PyTree
@@ -19,7 +18,7 @@ def write_trace(
     state: PyTree,
     batches: Iterator[Mapping[str, np.ndarray]],
     key: jax.Array,
-    mesh: Mesh,
+    send: meshes.Sender,
     *,
     num_steps: int = 5,
 ) -> None:
@@ -32,10 +31,9 @@ def write_trace(
         state: where to start; consumed.
         batches: of this process, `num_steps + 1` of which are taken.
         key: on the devices.
-        mesh: devices.
+        send: sends batches to the devices.
         num_steps: how many steps.
     """
-    send = meshes.Sender(mesh)
     batch = send([next(batches)], stack=False)
     with jax.profiler.trace(str(folder), create_perfetto_trace=True):
         for number in range(num_steps):

@@ -8,6 +8,7 @@ no model mentions devices.
 
 import jax
 from jax.experimental.shard_alike import shard_alike
+from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxmed import types
 
@@ -33,6 +34,38 @@ def mean_over_devices(tree: types.PyTree) -> types.PyTree:
 def first_position(local_size: int) -> jax.Array | int:
     """Position in the global batch of this program's first example (0 in a global program)."""
     return jax.lax.axis_index(types.DATA_AXIS) * local_size if runs_per_device() else 0
+
+
+def split_depth(x: jax.Array) -> jax.Array:
+    """Lies on the devices in parts of its depth, in value `x`; the identity where no mesh splits depth.
+
+    What augmentation has resampled is not split by itself. From here on the program works on parts, each on
+    its device, and so it does on the places that voxels are taken from.
+
+    Args:
+        x: (batch, depth, ...), any depth.
+    """
+    return _lay(x, types.SPACE_AXIS)
+
+
+def collect_depth(x: jax.Array) -> jax.Array:
+    """Lies whole where parts of its depth lay, in value `x`; the identity where no mesh splits depth.
+
+    For what is about to be resampled: a voxel may come from anywhere. Otherwise the compiler may leave the
+    volume in parts and send places and samples around, several times as much.
+
+    Args:
+        x: (batch, depth, ...), any depth.
+    """
+    return _lay(x, None)
+
+
+def _lay(x: jax.Array, depth: str | None) -> jax.Array:
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.shape.get(types.SPACE_AXIS, 1) == 1:
+        return x
+    spec = PartitionSpec(PartitionSpec.UNCONSTRAINED, depth)
+    return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec))
 
 
 def split_alike(x: jax.Array, like: jax.Array) -> jax.Array:

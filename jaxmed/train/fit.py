@@ -1,5 +1,6 @@
 """The only training loop: it moves batches to the mesh, calls the step, and tells the observers."""
 
+import contextlib
 import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,12 +38,14 @@ class Algorithm(NamedTuple):
             metrics a flat dict of scalars, those that are losses with "loss" in their names.
         refresh: `(state) -> state` on the host between steps, such as re-clustering, or None.
         refresh_every: steps between its calls, the first of which comes before the first step.
+        volumes: which arrays of the batch have a depth. Without any, meshes that split it are refused.
     """
 
     init: Callable[[jax.Array, Batch], Any]
     step: Callable[[Any, Batch, jax.Array], tuple[Any, dict[str, jax.Array]]]
     refresh: Callable[[Any], Any] | None = None
     refresh_every: int = 1
+    volumes: meshes.Volumes = meshes.NO_VOLUMES
 
 
 def init_from_shapes(algorithm: Algorithm, key: jax.Array, example_batch: Mapping[str, Any]) -> Any:
@@ -67,9 +70,18 @@ def compile_step(algorithm: Algorithm, mesh: Mesh, mode: str = "jit") -> Callabl
         `(state, batch, key) -> (state, metrics)`, jitted; the metrics have `guard.FINITE` in addition.
 
     Raises:
-        ValueError: for an unknown mode, or "pmap" with a space axis larger than 1.
+        ValueError: for an unknown mode, or a space axis larger than 1 with "pmap" or without volumes.
     """
+    _check_space(algorithm, mesh)
     return _compile_step(algorithm.step, mesh, mode)
+
+
+def _check_space(algorithm: Algorithm, mesh: Mesh) -> None:
+    if mesh.shape[SPACE_AXIS] > 1 and not algorithm.volumes.names:
+        raise ValueError(
+            f"mesh.space must be 1, not {mesh.shape[SPACE_AXIS]}: the algorithm names no volumes in its "
+            f"batches whose depth could be split"
+        )
 
 
 @functools.lru_cache(maxsize=8)
@@ -94,6 +106,7 @@ def compile_steps(algorithm: Algorithm, mesh: Mesh, mode: str, num_steps: int) -
     Raises:
         ValueError: as in `compile_step`.
     """
+    _check_space(algorithm, mesh)
     platform = mesh.devices.flat[0].platform
     return _compile(
         dispatch.scan_steps(_whole_step(algorithm.step, mesh, mode), num_steps, platform=platform), mesh
@@ -115,7 +128,19 @@ def _whole_step(step: Callable, mesh: Mesh, mode: str) -> Callable:
     elif mode != "jit":
         raise ValueError(f"unknown compile mode '{mode}'; known: jit, pmap")
     guarded = guard.keep_finite(step)
-    return lambda state, batch, key: guarded(state, meshes.crop_padding(batch), key)
+
+    def whole_step(state, batch, key):
+        with _splitting_depth(mesh):
+            return guarded(state, meshes.crop_padding(batch), key)
+
+    return whole_step
+
+
+def _splitting_depth(mesh: Mesh) -> contextlib.AbstractContextManager:
+    """Lets `collectives.split_depth` know the mesh; programs that split no depth are traced without it."""
+    if mesh.shape[SPACE_AXIS] == 1:
+        return contextlib.nullcontext()
+    return jax.sharding.use_abstract_mesh(mesh.abstract_mesh)
 
 
 def _per_device(step: Callable, mesh: Mesh) -> Callable:
@@ -186,7 +211,8 @@ def fit(
     Raises:
         NonFiniteError: if too many steps in a row lead to NaN or infinity.
         OutOfMemoryError: if a device has too little memory for the step.
-        ValueError: if `steps_per_dispatch` is less than 1.
+        ValueError: if `steps_per_dispatch` is less than 1, or the mesh splits the depth of an algorithm
+            without volumes.
     """
     pauses = algorithm.refresh_every if algorithm.refresh else None
     planned = dispatch.plan(int(state.step), num_steps, steps_per_dispatch, pauses)
@@ -226,7 +252,7 @@ class _Programs:
     def __init__(self, algorithm: Algorithm, mesh: Mesh, mode: str, key: jax.Array):
         self._algorithm, self._mesh, self._mode, self._key = algorithm, mesh, mode, key
         self._programs: dict[int, Callable] = {}
-        self._send = meshes.Sender(mesh)
+        self._send = meshes.Sender(mesh, algorithm.volumes)
 
     def program(self, now: Dispatch) -> Callable:
         """The function for as many steps."""

@@ -1,7 +1,7 @@
 """Device meshes with the axes data and space, and where batches and states lie on them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,20 @@ from jaxmed.train import resident
 from jaxmed.train.resident import Resident
 from jaxmed.types import DATA_AXIS, SPACE_AXIS, Leaf, PyTree
 
-_VOLUME_RANK = 5  # batch, depth, height, width, channels
+
+class Volumes(NamedTuple):
+    """Which arrays of a batch have a depth, which a mesh may split; what holds no volumes names none.
+
+    Attributes:
+        names: of the arrays: volumes, and label maps of volumes.
+        depth_axis: of each of them; 1, behind the batch, unless examples are stacked there.
+    """
+
+    names: tuple[str, ...] = ()
+    depth_axis: int = 1
+
+
+NO_VOLUMES = Volumes()
 
 
 def make_mesh(data: int = 0, space: int = 1, *, devices: Sequence[Any] | None = None) -> Mesh:
@@ -72,48 +85,56 @@ def _replicate_over_processes(x: Leaf, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_process_local_data(sharding, np.asarray(x))
 
 
-def batch_partition(rank: int) -> PartitionSpec:
-    """How an array of a batch is split: examples over data, and depth of volumes (rank 5) over space."""
-    return PartitionSpec(DATA_AXIS, SPACE_AXIS) if rank == _VOLUME_RANK else PartitionSpec(DATA_AXIS)
-
-
 @struct.dataclass
 class PaddedVolume:
     """A volume whose depth does not divide over the mesh axis space.
 
     Attributes:
-        array: (batch, padded depth, height, width, channels), zeros behind the last slice.
+        array: (batch, ..., padded depth, ...), zeros behind the last slice.
         depth: the true depth, part of the type of the value, not an array.
+        axis: of the depth.
     """
 
     array: Leaf
     depth: int = struct.field(pytree_node=False)
+    axis: int = struct.field(pytree_node=False, default=1)
 
 
-def put_batch(batch: Mapping[str, Leaf], mesh: Mesh) -> dict[str, Leaf]:
+def put_batch(batch: Mapping[str, Leaf], mesh: Mesh, volumes: Volumes = NO_VOLUMES) -> dict[str, Leaf]:
     """Moves this process's part of a batch to its devices.
 
     Args:
         batch: arrays (local batch, ...), equally many examples in each process; a `Resident` goes where it
             says.
         mesh: where to.
+        volumes: which arrays have a depth.
 
     Returns:
-        Global arrays, split as `batch_partition` says; a `PaddedVolume` in the place of a volume whose
-        depth does not divide over the mesh axis space. `crop_padding` undoes that where a program begins.
+        Global arrays: examples split over the mesh axis data, the depth of volumes over space; a
+        `PaddedVolume` in the place of a volume whose depth does not divide. `crop_padding` undoes that where
+        a program begins.
 
     Raises:
-        ValueError: if the examples cannot be split evenly over the mesh axis data.
+        ValueError: if the examples cannot be split evenly over the mesh axis data, or a volume is missing.
     """
-    return {name: _put(name, leaf, mesh, num_leading=0) for name, leaf in batch.items()}
+    _check_volumes(batch, volumes)
+    return {name: _put(name, leaf, mesh, volumes, num_leading=0) for name, leaf in batch.items()}
 
 
-def put_batches(batches: Sequence[Mapping[str, Leaf]], mesh: Mesh) -> dict[str, Leaf]:
+def _check_volumes(batch: Mapping[str, Leaf], volumes: Volumes) -> None:
+    if missing := set(volumes.names) - set(batch):
+        raise ValueError(f"volumes {sorted(missing)} are not in the batch, which has {sorted(batch)}")
+
+
+def put_batches(
+    batches: Sequence[Mapping[str, Leaf]], mesh: Mesh, volumes: Volumes = NO_VOLUMES
+) -> dict[str, Leaf]:
     """Moves this process's part of several steps' batches to its devices, in one array for each name.
 
     Args:
         batches: as in `put_batch`, alike in names, shapes and dtypes.
         mesh: where to.
+        volumes: which arrays have a depth.
 
     Returns:
         As `put_batch`, with a first axis for the steps; a `Resident` is the first step's.
@@ -122,25 +143,28 @@ def put_batches(batches: Sequence[Mapping[str, Leaf]], mesh: Mesh) -> dict[str, 
         ValueError: as in `put_batch`.
     """
     first = batches[0]
+    _check_volumes(first, volumes)
     stacked = {
         name: leaf if isinstance(leaf, Resident) else np.stack([batch[name] for batch in batches])
         for name, leaf in first.items()
     }
-    return {name: _put(name, leaf, mesh, num_leading=1) for name, leaf in stacked.items()}
+    return {name: _put(name, leaf, mesh, volumes, num_leading=1) for name, leaf in stacked.items()}
 
 
 class Sender:
     """Sends batches to a mesh, and what stays there, only once."""
 
-    def __init__(self, mesh: Mesh):
-        """Sends to `mesh`."""
-        self._mesh = mesh
+    def __init__(self, mesh: Mesh, volumes: Volumes = NO_VOLUMES):
+        """Sends to `mesh`, as `put_batch` does."""
+        self._mesh, self._volumes = mesh, volumes
         self._placed: dict[str, tuple[Leaf, Resident]] = {}
 
     def __call__(self, batches: Sequence[Mapping[str, Leaf]], *, stack: bool) -> dict[str, Leaf]:
         """Sends one batch as `put_batch` does or, with `stack`, several as `put_batches` does."""
         ready = [{name: self._place(name, leaf) for name, leaf in batch.items()} for batch in batches]
-        return put_batches(ready, self._mesh) if stack else put_batch(ready[0], self._mesh)
+        if stack:
+            return put_batches(ready, self._mesh, self._volumes)
+        return put_batch(ready[0], self._mesh, self._volumes)
 
     def _place(self, name: str, leaf: Leaf) -> Leaf:
         if not isinstance(leaf, Resident):
@@ -153,26 +177,30 @@ class Sender:
         return placed
 
 
-def _put(name: str, leaf: Leaf, mesh: Mesh, *, num_leading: int) -> Leaf:
+def _put(name: str, leaf: Leaf, mesh: Mesh, volumes: Volumes, *, num_leading: int) -> Leaf:
     if isinstance(leaf, Resident):
         return resident.place(leaf, mesh)
     array, axis = np.asarray(leaf), num_leading
-    partition = batch_partition(array.ndim - num_leading)
     parts = max(mesh.shape[DATA_AXIS] // jax.process_count(), 1)
     if array.shape[axis] % parts:
         raise ValueError(
             f"axis {axis} of '{name}' has size {array.shape[axis]}, "
             f"which does not divide over {parts} part(s) of the mesh axis '{DATA_AXIS}'"
         )
-    sharding = NamedSharding(mesh, PartitionSpec(*[None] * num_leading, *partition))
-    depth = array.shape[axis + 1] if SPACE_AXIS in partition else 0
+    spec = [None] * num_leading + [DATA_AXIS]
+    if name not in volumes.names:
+        return jax.make_array_from_process_local_data(NamedSharding(mesh, PartitionSpec(*spec)), array)
+    depth_axis = num_leading + volumes.depth_axis
+    spec += [None] * (volumes.depth_axis - 1) + [SPACE_AXIS]
+    sharding, depth = NamedSharding(mesh, PartitionSpec(*spec)), array.shape[depth_axis]
     missing = -depth % mesh.shape[SPACE_AXIS]
     if not missing:
         return jax.make_array_from_process_local_data(sharding, array)
     padding = [(0, 0)] * array.ndim
-    padding[axis + 1] = (0, missing)
+    padding[depth_axis] = (0, missing)
     padded = np.pad(array, padding)
-    return PaddedVolume(jax.make_array_from_process_local_data(sharding, padded), depth=depth)
+    placed = jax.make_array_from_process_local_data(sharding, padded)
+    return PaddedVolume(placed, depth=depth, axis=volumes.depth_axis)
 
 
 def crop_padding(batch: Mapping[str, Leaf]) -> dict[str, Leaf]:
@@ -188,6 +216,8 @@ def crop_padding(batch: Mapping[str, Leaf]) -> dict[str, Leaf]:
         The batch with plain arrays only.
     """
     return {
-        name: leaf.array[:, : leaf.depth] if isinstance(leaf, PaddedVolume) else leaf
+        name: jax.lax.slice_in_dim(leaf.array, 0, leaf.depth, axis=leaf.axis)
+        if isinstance(leaf, PaddedVolume)
+        else leaf
         for name, leaf in batch.items()
     }

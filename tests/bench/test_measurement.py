@@ -20,12 +20,13 @@ class Line(nn.Module):
         return nn.Dense(64, use_bias=False)(x)
 
 
-def make_algorithm():
+def make_algorithm(**options):
     return supervised(
         Line(),
         optax.sgd(0.1),
         prepare=lambda batch, key: (batch["image"], batch["image"]),
-        loss=lambda outputs, targets: jnp.square(outputs).mean(axis=-1),
+        loss=lambda outputs, targets: jnp.square(outputs).reshape(len(outputs), -1).mean(axis=-1),
+        **options,
     )
 
 
@@ -96,3 +97,15 @@ def test_on_several_devices_the_cost_is_that_of_one(measured, mode):
     assert found.cost.matrix_flops == measured[0].cost.matrix_flops / 4
     assert found.cost.flops < measured[0].cost.flops
     assert found.ceilings.peak_precision == "highest"
+
+
+def test_depth_that_does_not_divide_is_measured_too():
+    found = measurement.measure(
+        make_algorithm(volumes=("image",)),
+        itertools.repeat({"image": np.ones((2, 6, 64), np.float32)}),
+        key=jax.random.key(0),
+        mesh=mesh.make_mesh(1, 4),
+        num_steps=2,
+        kind=Kind("float32", "highest"),
+    )
+    assert (found.batch_size, found.num_devices) == (2, 4)

@@ -19,7 +19,7 @@ from jaxmed.models.residual_unet import ResidualUNet
 from jaxmed.train import fit
 from jaxmed.train import mesh as meshes
 
-WIDTHS = (2, 4, 6)
+WIDTHS, VOLUMES = (2, 4, 6), meshes.Volumes(("volume", "label"))
 OPTIMIZER = optax.chain(optax.trace(decay=0.0), optax.scale(-0.1))  # the trace is the gradient
 
 
@@ -28,7 +28,13 @@ def make_algorithm(**options):
         return optax.sigmoid_binary_cross_entropy(logits, targets).mean((1, 2, 3, 4))
 
     model = ResidualUNet(widths=WIDTHS, **options)
-    return supervised(model, OPTIMIZER, prepare=lambda batch, _: (batch["volume"], batch["label"]), loss=loss)
+    return supervised(
+        model,
+        OPTIMIZER,
+        prepare=lambda batch, _: (batch["volume"], batch["label"]),
+        loss=loss,
+        volumes=VOLUMES.names,
+    )
 
 
 def make_batch(depth, dtype):
@@ -57,7 +63,7 @@ def compile_step(depth, data, space, dtype=np.float32, **options):
     mesh = meshes.make_mesh(data, space)
     state = fill(jax.eval_shape(algorithm.init, jax.random.key(0), batch), dtype)
     state, key = jax.device_put((state, jax.random.key(1)), meshes.replicated(mesh))
-    batch = meshes.put_batch(batch, mesh)
+    batch = meshes.put_batch(batch, mesh, VOLUMES)
     return fit.compile_step(algorithm, mesh).lower(state, batch, key).compile(), (state, batch, key)
 
 
@@ -142,6 +148,8 @@ def test_logits_equal_those_of_one_device(depth):
     shapes = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), batch["volume"])
     variables = fill(shapes, np.float32)
     wanted = jax.jit(lambda x: model.apply(variables, x, train=False))(batch["volume"])
-    found = predict(jax.device_put(variables, meshes.replicated(mesh)), meshes.put_batch(batch, mesh))
+    found = predict(
+        jax.device_put(variables, meshes.replicated(mesh)), meshes.put_batch(batch, mesh, VOLUMES)
+    )
     assert found.shape == wanted.shape
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())

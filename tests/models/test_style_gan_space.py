@@ -33,13 +33,14 @@ def run_step(space):
     discriminator = StyleDiscriminator(1, WIDTH, TAPS, dtype=np.float64)
     optimizer = optax.chain(optax.trace(decay=0.5), optax.scale(-0.1))  # the trace holds the gradients
     game = style_game(generator, Settings(path_batch_shrink=1), lambda batch: batch["volume"])
-    algorithm = gan(Player(generator, optimizer), Player(discriminator, optimizer), game)
+    players = Player(generator, optimizer), Player(discriminator, optimizer)
+    algorithm = gan(*players, game, volumes=("volume",))
     volume = np.random.default_rng(1).normal(size=(BATCH, *(2 * size for size in BASE), 1))
     mesh = meshes.make_mesh(1, space)
     state = fill(jax.eval_shape(algorithm.init, jax.random.key(0), {"volume": volume}))
     arguments = (
         jax.device_put(state, meshes.replicated(mesh)),
-        meshes.put_batch({"volume": volume}, mesh),
+        meshes.put_batch({"volume": volume}, mesh, algorithm.volumes),
         jax.device_put(jax.random.key(1), meshes.replicated(mesh)),
     )
     step = fit.compile_step(algorithm, mesh).lower(*arguments).compile()

@@ -21,6 +21,7 @@ MODELS = {
         norm="instance", downsampling="strided_conv", upsampling="nearest_conv", num_convs=(1, 1)
     ),
     "pooled, repeated": TINY.clone(upsampling="nearest", num_convs=(1, 1)),
+    "halved first, repeated, batch norm": TINY.clone(halved_first=True, upsampling="nearest", norm="batch"),
     "FusionNet": FusionNet(widths=(2, 3), out_channels=1, dtype=np.float64, remat=True),
     "MONAI": MonaiUNet(widths=(2, 3), strides=(2,), dtype=np.float64),
 }
@@ -46,7 +47,11 @@ def run_step(model, space):
 
     optimizer = optax.chain(optax.trace(decay=0.0), optax.scale(-0.1))  # the trace is the gradient
     algorithm = supervised(
-        model, optimizer, prepare=lambda batch, _: (batch["volume"], batch["label"]), loss=loss
+        model,
+        optimizer,
+        prepare=lambda batch, _: (batch["volume"], batch["label"]),
+        loss=loss,
+        volumes=("volume", "label"),
     )
     rng = np.random.default_rng(1)
     volume = rng.normal(size=(2, 21, 8, 9, 1))
@@ -55,7 +60,7 @@ def run_step(model, space):
     state = fill(jax.eval_shape(algorithm.init, jax.random.key(0), batch))
     arguments = (
         jax.device_put(state, meshes.replicated(mesh)),
-        meshes.put_batch(batch, mesh),
+        meshes.put_batch(batch, mesh, algorithm.volumes),
         jax.device_put(jax.random.key(1), meshes.replicated(mesh)),
     )
     step = fit.compile_step(algorithm, mesh).lower(*arguments).compile()

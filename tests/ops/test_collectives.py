@@ -63,6 +63,25 @@ def test_what_a_program_makes_lies_as_its_input_does():
     np.testing.assert_array_equal(made, make(like))
 
 
+def test_depth_is_split_where_a_mesh_in_context_does_and_left_alone_elsewhere():
+    devices, whole = mesh.make_mesh(2, 4), jnp.arange(24.0).reshape(2, 4, 3)
+    assert collectives.split_depth(whole) is whole is collectives.collect_depth(whole)
+
+    @jax.jit
+    def lay(x):
+        with jax.sharding.use_abstract_mesh(devices.abstract_mesh):
+            # Over members too, as in ensembles, whose axis stands before that of the examples.
+            members = jax.vmap(collectives.split_depth)(jnp.stack([x, 2 * x]))
+            split = collectives.split_depth(x)
+            return split, members, collectives.collect_depth(split)
+
+    split, members, collected = lay(mesh.replicate(whole, devices))
+    depths = [{shard.data.shape[-2] for shard in x.addressable_shards} for x in (split, members, collected)]
+    assert depths == [{1}, {1}, {4}]
+    for found, wanted in ((split, whole), (members[1], 2 * whole), (collected, whole)):
+        np.testing.assert_array_equal(found, wanted)
+
+
 def test_per_device_nothing_is_said_about_splitting():
     doubled = per_device(lambda x: collectives.split_alike(2 * x, x))
     np.testing.assert_array_equal(doubled(jnp.arange(8.0)), 2 * jnp.arange(8.0))

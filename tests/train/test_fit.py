@@ -53,8 +53,9 @@ def squared_error(outputs, targets):
 
 
 @functools.cache
-def make_supervised(normalise=False):
-    return supervised(Perceptron(normalise=normalise), optax.adam(1e-2), prepare=jitter, loss=squared_error)
+def make_supervised(normalise=False, **options):
+    model = Perceptron(normalise=normalise)
+    return supervised(model, optax.adam(1e-2), prepare=jitter, loss=squared_error, **options)
 
 
 @struct.dataclass
@@ -385,4 +386,11 @@ def test_unknown_mode_and_space_with_pmap_are_refused():
     with pytest.raises(ValueError, match="unknown compile mode 'vmap'"):
         fit.compile_step(algorithm, mesh.make_mesh(1), "vmap")
     with pytest.raises(ValueError, match=r"mesh\.space must be 1, not 2"):
-        fit.compile_step(algorithm, mesh.make_mesh(2, 2), "pmap")
+        fit.compile_step(make_supervised(volumes=("image",)), mesh.make_mesh(2, 2), "pmap")
+
+
+def test_mesh_that_splits_depth_is_refused_where_there_is_none():
+    with pytest.raises(ValueError, match=r"mesh\.space must be 1, not 2: the algorithm names no volumes"):
+        fit.compile_step(make_supervised(), mesh.make_mesh(2, 2))
+    with pytest.raises(ValueError, match=r"mesh\.space must be 1, not 4: the algorithm names no volumes"):
+        fit.compile_steps(make_supervised(), mesh.make_mesh(2, 4), "jit", 2)

@@ -1,14 +1,11 @@
-"""Pre-training, both readings of the tables, and a depth split over devices."""
+"""Pre-training, and both readings of the tables."""
 
 from dataclasses import replace
 
 import jax
 import pytest
-from jax.sharding import NamedSharding, PartitionSpec
 
 from experiments.fsnet import algorithm, data, evaluate, tables
-from jaxmed.bench import collectives
-from jaxmed.train import fit, mesh
 
 
 @pytest.mark.parametrize("scenario", ["heart", "brain"])
@@ -61,20 +58,3 @@ def test_captions_say_which_reading_of_the_columns_they_show():
         assert "as printed" in tables.TABLES[name].caption
         assert "probably swapped" in tables.TABLES[name].caption
         assert "The printed columns swapped" in tables.TABLES[f"{name}-swapped"].caption
-
-
-def test_depth_split_over_devices_gathers_no_activations(tiny):
-    config = replace(tiny, heart=replace(tiny.heart, patch=(8, 8, 8)))
-    training, devices = algorithm.make_algorithm(config, None), mesh.make_mesh(1, 4)
-    batch, key = data.example_batch(config), jax.random.key(0)
-    state = jax.eval_shape(training.init, key, batch)
-    whole = mesh.replicated(devices)
-    split = NamedSharding(devices, PartitionSpec("data", "space"))
-    arguments = (
-        jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=whole), state),
-        {name: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=split) for name, x in batch.items()},
-        jax.device_put(key, whole),
-    )
-    text = fit.compile_step(training, devices, "jit").lower(*arguments).compile().as_text()
-    gathered = [one for one in collectives.list_collectives(text) if one.kind == "all-gather"]
-    assert gathered == []

@@ -43,7 +43,7 @@ def test_volume_that_would_lie_on_devices_of_two_processes_is_refused(monkeypatc
     monkeypatch.setattr(jax, "local_device_count", lambda: jax.device_count() // 2)
     options = RunOptions(mesh=MeshOptions(space=8))
     with pytest.raises(UserError, match=r"--mesh\.space 8 does not divide the 4 devices of a process"):
-        runs.make_mesh(PRESETS["tiny"], options)
+        runs.make_mesh(runs.RunName("fbpaug", "tiny", PRESETS["tiny"], 0), options)
 
 
 @pytest.mark.exhaustive
