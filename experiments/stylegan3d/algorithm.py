@@ -5,9 +5,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from data_pipelines.head_study import to_range
 from experiments.contract import Data
 from experiments.stylegan3d.config import Config, Networks, training_config
-from experiments.stylegan3d.data import to_range
 from jaxmed.algorithms.gan import Player, gan
 from jaxmed.algorithms.style_gan import Settings, lazy_adam, style_game
 from jaxmed.algorithms.style_sampling import StyleSampler

@@ -7,11 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from data_pipelines.head_study import HeadStudy
 from data_pipelines.readers.errors import ReadError
 from experiments.contract import Data, Scores
 from experiments.stylegan3d import algorithm
 from experiments.stylegan3d.config import Config, Evaluation
-from experiments.stylegan3d.data import Study, example_batch
+from experiments.stylegan3d.data import example_batch
 from jaxmed.algorithms import latent_projection
 from jaxmed.deploy import weights
 from jaxmed.metrics import distributions, volume_sets
@@ -39,7 +40,7 @@ def evaluate(config: Config, state, data: Data) -> Scores:
     - mixing: "coarse change" and "fine change", the root mean squares of what an exchange of styles changes
       beyond a Gaussian filter of two voxels and below it, and "fine share" of the second in their sum.
     """
-    study: Study = data.evaluation
+    study: HeadStudy = data.evaluation
     if config.study == "parameters":
         return {"parameters, millions": {"all": count_parameters(config) / 1e6}}
     if config.study == "projection":
@@ -101,7 +102,7 @@ def feature_networks(chosen: Evaluation) -> dict[str, Any]:
     return {one.name: functools.partial(jax.jit(one.apply), one.variables) for one in found}
 
 
-def projection_errors(config: Config, state, study: Study) -> dict[str, float]:
+def projection_errors(config: Config, state, study: HeadStudy) -> dict[str, float]:
     """Mean squared error by unseen head; with "mean style" that of the mean of the training heads."""
     cases = study.test[: config.evaluation.num_projected]
     targets = study.images(cases)
