@@ -1,6 +1,6 @@
-"""Heads to train on and unseen ones, on one grid: the phantom, or any folder."""
+"""Heads as networks see them: to train on and unseen ones, of the phantom or any folder; and single files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,58 @@ class HeadStudy:
         """(cases, *shape, 1) float32 in [-1, 1], as networks see them."""
         return to_range(np.stack([self.arrays[case]["image"] for case in cases])[..., None])
 
+    def ventricles_ml(self, cases: Sequence[str]) -> dict[str, float]:
+        """The exact volume of the ventricles, by case; only of phantoms."""
+        exact = {case: self.arrays[case].get("ventricle_ml") for case in cases}
+        return {case: float(volume) for case, volume in exact.items() if volume is not None}
+
+    def large_ventricles(self, measure: Callable[[np.ndarray], float]) -> dict[str, int]:
+        """Labels of all heads: 1 where ventricles are larger than the median of the heads trained on, else 0.
+
+        Args:
+            measure: gives the volume where it is not known, from an image (*shape) in [0, 1].
+        """
+        volumes = self.ventricles_ml(tuple(self.arrays))
+        for case in self.arrays.keys() - volumes.keys():
+            volumes[case] = measure(self.arrays[case]["image"] / np.float32(255))
+        median = np.median([volumes[case] for case in self.train])
+        return {case: int(volume > median) for case, volume in volumes.items()}
+
 
 def to_range(volumes: Any) -> Any:
     """Bytes to [-1, 1], on the host or on the device."""
     return volumes.astype(np.float32) / 127.5 - 1
+
+
+def read_head(file: Path, shape: head_volumes.Shape) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a file as `head_volumes.HeadCase.read` does, and brings it to the grid.
+
+    Returns:
+        The head (*shape, 1) in [-1, 1], and its affine, see `head_volumes.OnGrid`.
+    """
+    found = head_volumes.place(head_volumes.HeadCase(file.name, file).read(), shape)
+    return to_range(found.image[..., None]), found.affine
+
+
+def write_head(file: Path, head: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    """Writes a head (*shape, 1) in [-1, 1] as NIfTI with values from 0 to 1.
+
+    Args:
+        file: .nii or .nii.gz.
+        head: on the grid.
+        affine: where it lies, as `read_head` gives it; None for the middle of the grid at 0.
+
+    Returns:
+        The file.
+    """
+    from data_pipelines.readers import nifti
+
+    volume = head_volumes.from_grid((head[..., 0] + 1) / 2)
+    if affine is None:
+        voxel_mm = head_volumes.FIELD_MM[0] / len(head)
+        affine = head_volumes.standard_affine(volume.shape, (voxel_mm,) * 3)
+    nifti.write_volume(file, volume, affine)
+    return file
 
 
 def open_study(

@@ -174,31 +174,6 @@ def place(example: Example, shape: Shape) -> OnGrid:
     return OnGrid(to_grid(scale_intensity(np.maximum(image, 0))), affine)
 
 
-def read_on_grid(file: Path, shape: Shape) -> OnGrid:
-    """Reads one file as `HeadCase.read` does, and brings it to the grid as `place` does."""
-    return place(HeadCase(file.name, file).read(), shape)
-
-
-def write_on_grid(file: Path, image: np.ndarray, affine: np.ndarray | None = None) -> Path:
-    """Writes a volume of the grid as NIfTI.
-
-    Args:
-        file: .nii or .nii.gz.
-        image: as the grid's axes are, of its extent.
-        affine: where it lies, as `OnGrid.affine`; None for a grid centred on 0.
-
-    Returns:
-        The file.
-    """
-    from data_pipelines.readers import nifti
-
-    volume = from_grid(image)
-    if affine is None:
-        affine = standard_affine(volume.shape, (FIELD_MM[0] / len(image),) * 3)
-    nifti.write_volume(file, volume, affine)
-    return file
-
-
 def standard_affine(shape: tuple[int, ...], spacing_mm: tuple[float, ...]) -> np.ndarray:
     """Affine of a volume that has none: (depth, height, width) in canonical directions, centred on 0."""
     affine = np.zeros((4, 4))

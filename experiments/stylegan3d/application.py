@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from data_pipelines import head_volumes
-from data_pipelines.head_study import to_range
+from data_pipelines.head_study import read_head, to_range, write_head
 from experiments.contract import Inference
 from experiments.stylegan3d import algorithm, figures
 from experiments.stylegan3d.config import Config
@@ -32,11 +32,12 @@ def sample(config: Config, state, input: Path | None, directory: Path) -> list[P
         titled = {str(number): head for number, head in enumerate(shown, 1)}
         files.append(save(figures.draw_heads(titled), directory / f"{name}.png"))
     for number, head in enumerate(volumes, 1):
-        files.append(_write(directory / f"sample-{number}.nii.gz", head))
+        files.append(write_head(directory / f"sample-{number}.nii.gz", head))
     files.append(save(figures.draw_mixed(config, state), directory / "mixing.png"))
     if input is not None:
-        targets = to_range(head_volumes.read_on_grid(input, config.networks.shape).image[None, ..., None])
-        files.append(save(figures.draw_reconstruction(config, state, targets), directory / "projection.png"))
+        targets, _ = read_head(input, config.networks.shape)
+        drawn = figures.draw_reconstruction(config, state, targets[None])
+        files.append(save(drawn, directory / "projection.png"))
     return files
 
 
@@ -50,12 +51,10 @@ def predict(config: Config, state, input: Path, output: Path) -> None:
     """
     from data_pipelines.progress import make_progress
 
-    head = head_volumes.read_on_grid(input, config.networks.shape)
-    targets = to_range(head.image[None, ..., None])
-    found = project(config, state, targets, make_progress("projecting"))
-    images = np.asarray(found.images)
-    print(f"mean squared error, voxels in [-1, 1]: {np.square(images - targets).mean():.5f}")
-    _write(output, images[0], head.affine)
+    head, affine = read_head(input, config.networks.shape)
+    found = np.asarray(project(config, state, head[None], make_progress("projecting")).images)[0]
+    print(f"mean squared error, voxels in [-1, 1]: {np.square(found - head).mean():.5f}")
+    write_head(output, found, affine)
 
 
 def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
@@ -66,7 +65,17 @@ def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
 
 
 def make_inference(config: Config, state) -> Inference:
-    """The averaged generator as a function of latents, with its noise among the variables."""
+    """The averaged generator as a function of latents, with its noise; or a feature network's features."""
+    if config.study == "features":
+        apply = algorithm.make_feature_network(config).apply
+        return Inference(
+            function=lambda variables, slices: apply(variables, slices, method="features"),
+            variables={"params": state.net.params},
+            input_shape=("batch", "height", "width", 1),
+            input_dtype="float32",
+            inputs="slices of heads in [-1, 1]",
+            outputs="features",
+        )
     function, variables = algorithm.make_sampler(config, state).as_function()
     voxel_mm = config.networks.voxel_mm
     return Inference(
@@ -77,8 +86,3 @@ def make_inference(config: Config, state) -> Inference:
         inputs="latents, standard normal",
         outputs=f"heads of {voxel_mm:g} mm in [-1, 1], from right to left, upwards, and backwards",
     )
-
-
-def _write(file: Path, head: np.ndarray, affine: np.ndarray | None = None) -> Path:
-    """Writes a head (*shape, 1) in [-1, 1] with values from 0 to 1."""
-    return head_volumes.write_on_grid(file, (head[..., 0] + 1) / 2, affine)

@@ -6,14 +6,19 @@ import jax
 import numpy as np
 
 from data_pipelines import head_study, pipeline
+from data_pipelines.head_study import HeadStudy
 from data_pipelines.index_plan import IndexPlan
 from experiments.contract import PHANTOM, Data
 from experiments.stylegan3d.config import Config
+from jaxmed.metrics.ventricles import ventricle_ml
 
 
 def example_batch(config: Config) -> dict[str, jax.ShapeDtypeStruct]:
-    """`volume` (batch, *shape, 1), bytes."""
-    return {"volume": jax.ShapeDtypeStruct((config.batch_size, *config.networks.shape, 1), np.uint8)}
+    """`volume` (batch, *shape, 1), bytes; for a feature network `label` (batch,): 1 for large ventricles."""
+    batch = {"volume": jax.ShapeDtypeStruct((config.batch_size, *config.networks.shape, 1), np.uint8)}
+    if config.study == "features":
+        batch["label"] = jax.ShapeDtypeStruct((config.batch_size,), np.int32)
+    return batch
 
 
 def make_data(
@@ -37,9 +42,12 @@ def make_data(
         test_share=config.test_share,
         max_bad_cases=max_bad_cases,
     )
+    labels = large_ventricles(config, study) if config.study == "features" else {}
 
     def load(index: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        return {"volume": study.arrays[study.train[index]]["image"][..., None]}
+        case = study.train[index]
+        label = {"label": np.asarray(labels[case], np.int32)} if labels else {}
+        return {"volume": study.arrays[case]["image"][..., None], **label}
 
     plan = IndexPlan(len(study.train), config.batch_size, seed)
     options = {"process_index": process_index, "process_count": process_count}
@@ -50,3 +58,8 @@ def make_data(
         describe=lambda step: [study.train[index] for index in plan.indices(step)],
         bad_cases=study.left_out,
     )
+
+
+def large_ventricles(config: Config, study: HeadStudy) -> dict[str, int]:
+    """Labels of a feature network: by the phantom's exact volumes, of other heads by measured ones."""
+    return study.large_ventricles(lambda image: ventricle_ml(image, config.networks.voxel_mm))
