@@ -58,12 +58,13 @@ class SliceClasses:
             Slices (3 * batch, side, side, channels), zeros around them up to the longest side, and their
             classes (3 * batch,).
         """
-        shape = np.array(volumes.shape[1:-1])
+        sizes = volumes.shape[1:-1]
+        shape, side = np.array(sizes), max(sizes)
         first = shape // 4
 
         def draw_one(volume, label, key):
             index = jax.random.randint(key, (_NUM_AXES,), first, shape - first)
-            slices = [_pad(jnp.take(volume, index[axis], axis), max(shape)) for axis in range(_NUM_AXES)]
+            slices = [_pad(jnp.take(volume, index[axis], axis), side) for axis in range(_NUM_AXES)]
             place = jnp.arange(_NUM_AXES) * self.num_places + self._places(index, shape)
             return jnp.stack(slices), place * self.num_labels + label
 
@@ -119,7 +120,7 @@ def score_slices(
     variables: PyTree,
     classes: SliceClasses,
     to_inputs: Callable[[jax.Array], jax.Array],
-    labelled: Iterable[tuple[Leaf, int]],
+    labelled: Iterable[tuple[Leaf, Leaf]],
     *,
     num_draws: int = 32,
 ) -> dict[str, np.ndarray]:

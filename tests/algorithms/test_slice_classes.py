@@ -55,19 +55,22 @@ def test_classes_say_axis_place_and_label(drawn):
     assert set(classes.ravel().tolist()) == set(range(CLASSES.num_classes))
 
 
+def places_along(size):
+    """Of all slices of the middle half of a cube, (slices, 3)."""
+    index = jnp.arange(size // 4, size - size // 4)[:, None].repeat(3, axis=1)
+    shape = np.array((size, size, size))
+    return np.asarray(jax.vmap(lambda one: CLASSES._places(one, shape))(index))
+
+
 def test_mirror_images_have_the_same_places_along_the_mirrored_axis():
-    index = np.arange(5, 15)[:, None].repeat(3, axis=1)
-    shape = np.array((20, 20, 20))
-    places = np.asarray(CLASSES._places(jnp.asarray(index), shape))
+    places = places_along(20)
     assert places[:, 0].tolist() == [4, 3, 2, 1, 0, 0, 1, 2, 3, 4]
     assert places[:, 1].tolist() == places[:, 2].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
 
 
 def test_places_of_any_size_are_classes():
     for size in range(4, 40):
-        shape = np.array((size, size, size))
-        index = np.arange(size // 4, size - size // 4)[:, None].repeat(3, axis=1)
-        places = np.asarray(CLASSES._places(jnp.asarray(index), shape))
+        places = places_along(size)
         assert places.min() >= 0 and places.max() <= 4
 
 
