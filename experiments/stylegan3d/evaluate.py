@@ -68,9 +68,7 @@ def tell_slices(config: Config, state, study: HeadStudy) -> Scores:
     labels, network = large_ventricles(config, study), algorithm.make_feature_network(config)
     heads = ((study.arrays[case]["image"][..., None], labels[case]) for case in study.test)
     shares = score_slices(network, state.net.variables, algorithm.SLICE_CLASSES, to_range, heads)
-    return {
-        shown: dict(zip(study.test, shares[name].tolist(), strict=True)) for name, shown in ACCURACY.items()
-    }
+    return {name: dict(zip(study.test, shares[key].tolist(), strict=True)) for key, name in ACCURACY.items()}
 
 
 def count_parameters(config: Config) -> int:

@@ -46,30 +46,36 @@ class SliceClasses:
         """Of a slice."""
         return _NUM_AXES * self.num_places * self.num_labels
 
-    def draw(self, volumes: jax.Array, labels: jax.Array, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """One random slice across each axis of every volume.
+    def draw(
+        self, volumes: jax.Array, labels: jax.Array, key: jax.Array, num_draws: int
+    ) -> tuple[jax.Array, jax.Array]:
+        """Random slices across each axis of every volume.
 
         Args:
             volumes: (batch, *shape, channels), of any dtype.
             labels: (batch,), from 0.
             key: of the places.
+            num_draws: slices across each axis.
 
         Returns:
-            Slices (3 * batch, side, side, channels), zeros around them up to the longest side, and their
-            classes (3 * batch,).
+            Slices (batch * num_draws * 3, side, side, channels), volume by volume and with the axes in turn,
+            zeros around them up to the longest side; and their classes (batch * num_draws * 3,).
         """
         sizes = volumes.shape[1:-1]
         shape, side = np.array(sizes), max(sizes)
         first = shape // 4
 
-        def draw_one(volume, label, key):
-            index = jax.random.randint(key, (_NUM_AXES,), first, shape - first)
+        def take(volume, label, index):
             slices = [_pad(jnp.take(volume, index[axis], axis), side) for axis in range(_NUM_AXES)]
             place = jnp.arange(_NUM_AXES) * self.num_places + self._places(index, shape)
             return jnp.stack(slices), place * self.num_labels + label
 
+        def draw_one(volume, label, key):
+            indices = jax.random.randint(key, (num_draws, _NUM_AXES), first, shape - first)
+            return jax.vmap(take, in_axes=(None, None, 0))(volume, label, indices)
+
         slices, classes = jax.vmap(draw_one)(volumes, labels, example_keys(key, len(volumes)))
-        return slices.reshape(-1, *slices.shape[2:]), classes.reshape(-1)
+        return slices.reshape(-1, *slices.shape[3:]), classes.reshape(-1)
 
     def _places(self, index: jax.Array, shape: np.ndarray) -> jax.Array:
         """In whole numbers, so that every device has the same borders between bands."""
@@ -91,6 +97,8 @@ def slice_classifier(
     optimizer: optax.GradientTransformation,
     classes: SliceClasses,
     to_inputs: Callable[[jax.Array], jax.Array],
+    *,
+    num_draws: int = 8,
 ) -> Algorithm:
     """The supervised training of a network of slices on batches with `volume` and `label`.
 
@@ -99,6 +107,7 @@ def slice_classifier(
         optimizer: of its parameters.
         classes: what it learns.
         to_inputs: from the batch's numbers to those that the model takes.
+        num_draws: slices across each axis of a volume in a step.
 
     Returns:
         An algorithm as `supervised` makes it; metrics are `loss`, and the shares `place` and `label` of
@@ -106,7 +115,7 @@ def slice_classifier(
     """
 
     def prepare(batch, key):
-        slices, targets = classes.draw(batch["volume"], batch["label"], key)
+        slices, targets = classes.draw(batch["volume"], batch["label"], key, num_draws)
         return to_inputs(slices), targets
 
     def measure(logits, targets):
@@ -140,8 +149,8 @@ def score_slices(
 
     @jax.jit
     def score(variables, volume, label):
-        copies = jnp.broadcast_to(volume, (num_draws, *volume.shape))
-        slices, targets = classes.draw(copies, jnp.full(num_draws, label), jax.random.key(0))
+        one = volume[None], jnp.asarray(label)[None]
+        slices, targets = classes.draw(*one, jax.random.key(0), num_draws)
         logits = model.apply(variables, to_inputs(slices), train=False)
         return {name: hit.mean() for name, hit in classes.hits(logits, targets).items()}
 

@@ -14,7 +14,7 @@ from jaxmed.deploy import bundle
 from jaxmed.metrics import volume_sets
 
 OPTIONS = ("--mesh.data", "1", "--networks.num-doublings", "2", "--num-train", "64", "--num-test", "16")
-TRAINING = ("--study", "features", "--num-steps", "600", "--batch-size", "8", "--learning-rate", "0.005")
+TRAINING = ("--study", "features", "--num-steps", "400", "--batch-size", "8", "--learning-rate", "0.005")
 WIDTHS = ("--evaluation.feature-widths", "16", "32")
 NAME = "network trained on slices of phantom, seed 0"
 
