@@ -63,7 +63,7 @@ class SliceClasses:
         """
         sizes = volumes.shape[1:-1]
         shape, side = np.array(sizes), max(sizes)
-        first = shape // 4
+        first, last = shape[None] // 4, shape[None] - shape[None] // 4
 
         def take(volume, label, index):
             slices = [_pad(jnp.take(volume, index[axis], axis), side) for axis in range(_NUM_AXES)]
@@ -71,7 +71,7 @@ class SliceClasses:
             return jnp.stack(slices), place * self.num_labels + label
 
         def draw_one(volume, label, key):
-            indices = jax.random.randint(key, (num_draws, _NUM_AXES), first, shape - first)
+            indices = jax.random.randint(key, (num_draws, _NUM_AXES), first, last)
             return jax.vmap(take, in_axes=(None, None, 0))(volume, label, indices)
 
         slices, classes = jax.vmap(draw_one)(volumes, labels, example_keys(key, len(volumes)))
