@@ -4,16 +4,23 @@ import functools
 from typing import Any
 
 import jax.numpy as jnp
+import optax
 
+from data_pipelines.head_study import to_range
+from data_pipelines.readers.errors import ReadError
 from experiments.contract import Data
 from experiments.stylegan3d.config import Config, Networks, training_config
-from experiments.stylegan3d.data import to_range
 from jaxmed.algorithms.gan import Player, gan
+from jaxmed.algorithms.slice_classes import SliceClasses, slice_classifier
 from jaxmed.algorithms.style_gan import Settings, lazy_adam, style_game
 from jaxmed.algorithms.style_sampling import StyleSampler
+from jaxmed.models.feature_network import FeatureNetwork
 from jaxmed.models.style_gan import StyleDiscriminator, StyleGenerator
 from jaxmed.train import averages
 from jaxmed.train.fit import Algorithm
+
+SLICE_CLASSES = SliceClasses(num_places=5, num_labels=2, mirrored=(0,))
+"""What a feature network is trained on: plane, place in it, and whether the head's ventricles are large."""
 
 _SEED = 2021
 """Of what is drawn to be scored or shown."""
@@ -43,13 +50,21 @@ def make_discriminator(networks: Networks) -> StyleDiscriminator:
     )
 
 
+def make_feature_network(config: Config) -> FeatureNetwork:
+    """The network of the study "features"."""
+    return FeatureNetwork(SLICE_CLASSES.num_classes, config.evaluation.feature_widths)
+
+
 def make_algorithm(config: Config, data: Data | None) -> Algorithm:
-    """Training; the same one for all studies of a size."""
+    """Training: of a feature network, or else of a generator, the same one for all studies of a size."""
     return _make_algorithm(training_config(config))
 
 
 @functools.lru_cache(maxsize=16)
 def _make_algorithm(config: Config) -> Algorithm:
+    if config.study == "features":
+        network, optimizer = make_feature_network(config), optax.adam(config.learning_rate)
+        return slice_classifier(network, optimizer, SLICE_CLASSES, to_range)
     generator = make_generator(config.networks)
     settings = Settings(config.mixing_probability, config.path_weight, config.regularise_every)
     return gan(
@@ -62,5 +77,11 @@ def _make_algorithm(config: Config) -> Algorithm:
 
 
 def make_sampler(config: Config, state: Any) -> StyleSampler:
-    """The averaged generator in use; its noise and latents do not depend on the run's seed."""
+    """The averaged generator in use; its noise and latents do not depend on the run's seed.
+
+    Raises:
+        ReadError: the run has none.
+    """
+    if config.study == "features":
+        raise ReadError("the run", "a feature network", "a run of another study, with a generator")
     return StyleSampler(make_generator(config.networks), state.sampler, config.evaluation.batch_size, _SEED)

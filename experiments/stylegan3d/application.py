@@ -1,18 +1,15 @@
 """What users do: draw heads, reconstruct their own, check a folder, give the generator away."""
 
 from pathlib import Path
-from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
 from data_pipelines import head_volumes
+from data_pipelines.head_study import read_head, to_range, write_head
 from experiments.contract import Inference
 from experiments.stylegan3d import algorithm, figures
 from experiments.stylegan3d.config import Config
-from experiments.stylegan3d.data import to_range
 from experiments.stylegan3d.evaluate import project
-from jaxmed.ops.styles import repeat_styles
 from jaxmed.report.figures import save
 
 _NUM_SAMPLES = 5
@@ -35,11 +32,12 @@ def sample(config: Config, state, input: Path | None, directory: Path) -> list[P
         titled = {str(number): head for number, head in enumerate(shown, 1)}
         files.append(save(figures.draw_heads(titled), directory / f"{name}.png"))
     for number, head in enumerate(volumes, 1):
-        files.append(_write(config, head, directory / f"sample-{number}.nii.gz"))
+        files.append(write_head(directory / f"sample-{number}.nii.gz", head))
     files.append(save(figures.draw_mixed(config, state), directory / "mixing.png"))
     if input is not None:
-        targets = to_range(_read(config, input).image[None, ..., None])
-        files.append(save(figures.draw_reconstruction(config, state, targets), directory / "projection.png"))
+        targets, _ = read_head(input, config.networks.shape)
+        drawn = figures.draw_reconstruction(config, state, targets[None])
+        files.append(save(drawn, directory / "projection.png"))
     return files
 
 
@@ -53,12 +51,10 @@ def predict(config: Config, state, input: Path, output: Path) -> None:
     """
     from data_pipelines.progress import make_progress
 
-    head = _read(config, input)
-    targets = to_range(head.image[None, ..., None])
-    found = project(config, state, targets, make_progress("projecting"))
-    images = np.asarray(found.images)
-    print(f"mean squared error, voxels in [-1, 1]: {np.square(images - targets).mean():.5f}")
-    _write(config, images[0], output, head.affine)
+    head, affine = read_head(input, config.networks.shape)
+    found = np.asarray(project(config, state, head[None], make_progress("projecting")).images)[0]
+    print(f"mean squared error, voxels in [-1, 1]: {np.square(found - head).mean():.5f}")
+    write_head(output, found, affine)
 
 
 def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
@@ -69,38 +65,24 @@ def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
 
 
 def make_inference(config: Config, state) -> Inference:
-    """The averaged generator as a function of latents, with its noise among the variables."""
-    networks, generator = config.networks, algorithm.make_generator(config.networks)
-    noise = algorithm.make_sampler(config, state).noise(1)
-
-    def function(variables, latents):
-        network, maps = {"params": variables["params"]}, variables["noise"].values()
-        styles: Any = generator.apply(network, latents, method="map_one")
-        styles = repeat_styles(styles, generator.num_styles)
-        noise = [jnp.broadcast_to(one, (latents.shape[0], *one.shape[1:])) for one in maps]
-        return generator.apply(network, styles, noise, method="synthesise")
-
-    maps = {f"map_{number:02d}": one for number, one in enumerate(noise)}
+    """The averaged generator as a function of latents, with its noise; or a feature network's features."""
+    if config.study == "features":
+        apply = algorithm.make_feature_network(config).apply
+        return Inference(
+            function=lambda variables, slices: apply(variables, slices, method="features"),
+            variables={"params": state.net.params},
+            input_shape=("batch", "height", "width", 1),
+            input_dtype="float32",
+            inputs="slices of heads in [-1, 1]",
+            outputs="features",
+        )
+    function, variables = algorithm.make_sampler(config, state).as_function()
+    voxel_mm = config.networks.voxel_mm
     return Inference(
         function=function,
-        variables={"params": state.sampler["params"], "noise": maps},
-        input_shape=("batch", networks.latent_width),
+        variables=variables,
+        input_shape=("batch", config.networks.latent_width),
         input_dtype="float32",
         inputs="latents, standard normal",
-        outputs=f"heads of {networks.voxel_mm:g} mm in [-1, 1], from right to left, upwards, and backwards",
+        outputs=f"heads of {voxel_mm:g} mm in [-1, 1], from right to left, upwards, and backwards",
     )
-
-
-def _read(config: Config, file: Path) -> head_volumes.OnGrid:
-    return head_volumes.place(head_volumes.HeadCase(file.name, file).read(), config.networks.shape)
-
-
-def _write(config: Config, head: np.ndarray, file: Path, affine: np.ndarray | None = None) -> Path:
-    """Writes a head (*shape, 1) in [-1, 1] with values from 0 to 1."""
-    from data_pipelines.readers import nifti
-
-    volume = head_volumes.from_grid((head[..., 0] + 1) / 2)
-    if affine is None:
-        affine = head_volumes.standard_affine(volume.shape, (config.networks.voxel_mm,) * 3)
-    nifti.write_volume(file, volume, affine)
-    return file

@@ -6,7 +6,7 @@ from typing import Literal
 from data_pipelines.head_volumes import FIELD_MM
 from experiments import contract
 
-Study = Literal["samples", "real", "parameters", "projection", "mixing"]
+Study = Literal["features", "samples", "real", "parameters", "projection", "mixing"]
 Projected = Literal["mean style", "style", "style and noise"]
 Mixed = Literal["coarse", "fine"]
 
@@ -70,7 +70,8 @@ class Evaluation:
     crossover: int = 4
     """Coarse layers, of 10 at 2 mm."""
     feature_weights: str = ""
-    """safetensors of a trained feature network, for Frechet distances beside those on random weights."""
+    """A trained feature network, for distances beside those on random weights: the folder that `export` wrote
+    of a run of the study "features", or any safetensors."""
 
     def __post_init__(self) -> None:
         contract.check_ranges(self, num_generated=2, num_pairs=1, batch_size=1, window=3, feature_widths=1)
@@ -83,7 +84,7 @@ class Config:
     """One run: one size of networks, and what is looked at after training. The defaults are 2mm-fd96."""
 
     study: Study = "samples"
-    """Samples or training heads beside unseen ones; numbers of parameters; projection; mixed styles."""
+    """Samples or training heads beside unseen ones; parameters; projection; mixing; a feature network."""
     projected: Projected = "style and noise"
     """What the projection may move; "mean style" reconstructs nothing."""
     mixed: Mixed = "coarse"
@@ -94,7 +95,7 @@ class Config:
     num_steps: int = 10_000
     """Steps; with batches of 32 those are 320,000 volumes."""
     learning_rate: float = 0.002
-    """Of Adam for both networks."""
+    """Of Adam for all networks."""
     regularise_every: int = 16
     """Steps between path-length updates; 1 has one in every step."""
     path_weight: float = 2.0
@@ -121,6 +122,9 @@ class Config:
 def training_config(config: Config) -> Config:
     """All that training depends on: the rest has the values of the class."""
     fresh = {name: getattr(Config(), name) for name in ("study", "projected", "mixed", "evaluation")}
+    if config.study == "features":
+        widths = config.evaluation.feature_widths
+        fresh |= {"study": "features", "evaluation": Evaluation(feature_widths=widths)}
     return replace(config, **fresh)
 
 

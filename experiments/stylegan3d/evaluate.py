@@ -7,13 +7,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from data_pipelines.head_study import HeadStudy, to_range
 from data_pipelines.readers.errors import ReadError
 from experiments.contract import Data, Scores
 from experiments.stylegan3d import algorithm
 from experiments.stylegan3d.config import Config, Evaluation
-from experiments.stylegan3d.data import Study, example_batch
+from experiments.stylegan3d.data import example_batch, large_ventricles
 from jaxmed.algorithms import latent_projection
-from jaxmed.deploy import weights
+from jaxmed.algorithms.slice_classes import score_slices
+from jaxmed.deploy import bundle
 from jaxmed.metrics import distributions, volume_sets
 from jaxmed.metrics.ventricles import ventricle_ml
 from jaxmed.models.feature_network import FeatureNetwork, random_features, user_features
@@ -23,7 +25,10 @@ PLANES = ("Sag", "Ax", "Cor")
 """Planes across the three axes of the grid."""
 
 FRECHET = {plane: f"FD-{plane}, random network 0" for plane in PLANES}
-"""Names of the Frechet distances, which say what gave the features; a user's network has its own beside."""
+"""Names of the Frechet distances, which say what gave the features; another network has its own beside."""
+
+ACCURACY = {"place": "accuracy, plane and place", "label": "accuracy, ventricles"}
+"""What a feature network tells right of slices of unseen heads."""
 
 _RANGE = 2.0
 _SIGMA = 2.0
@@ -32,14 +37,18 @@ _SIGMA = 2.0
 def evaluate(config: Config, state, data: Data) -> Scores:
     """What the config's study finds.
 
-    - samples, real: "bMMD2" by batch and "MS-SSIM" by pair, `FRECHET` of the middle slices against those of
-      the unseen heads, and "ventricles, ml" by head; for real also "ventricles of labels, ml" of phantoms.
+    - samples, real: "bMMD2" by batch and "MS-SSIM" by pair, `FRECHET` and as "KD" kernel distances of the
+      middle slices to those of the unseen heads, and "ventricles, ml" by head; for real also "ventricles of
+      labels, ml" of phantoms.
+    - features: `ACCURACY` by unseen head.
     - parameters: "parameters, millions" of both networks.
     - projection: "MSE" of reconstructed unseen heads, voxels in [-1, 1].
     - mixing: "coarse change" and "fine change", the root mean squares of what an exchange of styles changes
       beyond a Gaussian filter of two voxels and below it, and "fine share" of the second in their sum.
     """
-    study: Study = data.evaluation
+    study: HeadStudy = data.evaluation
+    if config.study == "features":
+        return tell_slices(config, state, study)
     if config.study == "parameters":
         return {"parameters, millions": {"all": count_parameters(config) / 1e6}}
     if config.study == "projection":
@@ -50,10 +59,16 @@ def evaluate(config: Config, state, data: Data) -> Scores:
     if config.study == "samples":
         return compare(config, algorithm.make_sampler(config, state).draw(count), unseen)
     shown = study.train[:count]
-    labelled = [case for case in shown if "ventricle_ml" in study.arrays[case]]
-    exact = {case: float(study.arrays[case]["ventricle_ml"]) for case in labelled}
-    scores = compare(config, study.images(shown), unseen)
+    scores, exact = compare(config, study.images(shown), unseen), study.ventricles_ml(shown)
     return {**scores, "ventricles of labels, ml": exact} if exact else scores
+
+
+def tell_slices(config: Config, state, study: HeadStudy) -> Scores:
+    """How much a feature network knows of unseen heads, by head."""
+    labels, network = large_ventricles(config, study), algorithm.make_feature_network(config)
+    heads = ((study.arrays[case]["image"][..., None], labels[case]) for case in study.test)
+    shares = score_slices(network, state.net.variables, algorithm.SLICE_CLASSES, to_range, heads)
+    return {name: dict(zip(study.test, shares[key].tolist(), strict=True)) for key, name in ACCURACY.items()}
 
 
 def count_parameters(config: Config) -> int:
@@ -76,32 +91,33 @@ def compare(config: Config, volumes: np.ndarray, unseen: np.ndarray) -> dict[str
     }
     scores = {name: _by_number(of_each) for name, of_each in values.items()}
     for name, features in feature_networks(chosen).items():
-        for axis, plane in enumerate(PLANES):
-            distance = volume_sets.slice_frechet_distance(volumes, unseen, axis, features)
-            scores[f"FD-{plane}, {name}"] = {"all": distance}
+        distances = volume_sets.slice_distances(volumes, unseen, PLANES, features)
+        scores |= {f"{kind}, {name}": {"all": distance} for kind, distance in distances.items()}
     return scores
 
 
 @functools.lru_cache(maxsize=4)
 def feature_networks(chosen: Evaluation) -> dict[str, Any]:
-    """Functions from slices to features, of random weights and, where a file is named, "network <file>".
+    """Functions from slices to features: of random weights and, where others are named, of these.
 
     Raises:
-        ReadError: the file holds no feature network of these widths (OSError: there is no file).
+        ReadError: the weights are of no feature network of these widths (OSError: there is no file).
     """
-    widths, file = chosen.feature_widths, Path(chosen.feature_weights)
+    widths, path = chosen.feature_widths, Path(chosen.feature_weights)
     found = [random_features(FeatureNetwork(widths=widths), (16, 16, 1))]
     try:
         if chosen.feature_weights:
-            arrays = weights.from_bytes(file.read_bytes())
+            arrays, about = bundle.read_weights(path)
             own = FeatureNetwork(arrays.get("params/head/bias", np.zeros(2)).size, widths)
-            found.append(user_features(own, (16, 16, 1), arrays, f"network {file.name}"))
+            origin = f"trained on slices of {about.get('data')}, seed {about.get('seed')}"
+            name = f"network {origin if about else path.name}"
+            found.append(user_features(own, (16, 16, 1), arrays, name))
     except ValueError as error:
-        raise ReadError(file, str(error), f"a feature network of widths {widths}") from error
+        raise ReadError(path, str(error), f"a feature network of widths {widths}") from error
     return {one.name: functools.partial(jax.jit(one.apply), one.variables) for one in found}
 
 
-def projection_errors(config: Config, state, study: Study) -> dict[str, float]:
+def projection_errors(config: Config, state, study: HeadStudy) -> dict[str, float]:
     """Mean squared error by unseen head; with "mean style" that of the mean of the training heads."""
     cases = study.test[: config.evaluation.num_projected]
     targets = study.images(cases)
@@ -130,10 +146,8 @@ def mixing_changes(config: Config, state) -> Scores:
     pair = (other, own) if config.mixed == "coarse" else (own, other)
     styles = own, mix_styles(*pair, config.evaluation.crossover)
     before, after = (sampler.synthesise(one)[..., 0] for one in styles)
-    coarse, fine = volume_sets.change_by_scale(before, after, _SIGMA)
-    share = fine / np.maximum(coarse + fine, 1e-12)
-    values = {"coarse change": coarse, "fine change": fine, "fine share": share}
-    return {name: _by_number(of_each) for name, of_each in values.items()}
+    changes = volume_sets.change_by_scale(before, after, _SIGMA)
+    return {name: _by_number(of_each) for name, of_each in changes.items()}
 
 
 def _by_number(values: Any) -> dict[str, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from experiments.contract import Claim, Published, Row, Table, read_published
 from experiments.stylegan3d import figures
 from experiments.stylegan3d.config import SIZES, Config, Mixed, Networks, Projected
-from experiments.stylegan3d.evaluate import FRECHET
+from experiments.stylegan3d.evaluate import ACCURACY, FRECHET
 
 _TABLE1 = {"2mm-fd96": 6.6, "2mm-fd64": 3.0, "2mm-fd32": 0.9, "2mm-fd16": 0.2, "1mm-fd16": 0.2}
 _COUNT = "parameters, millions"
@@ -87,6 +87,13 @@ TABLES = {
         rows=_rows_2,
         claims=_claims_2(),
         figures=figures.draw_samples,
+    ),
+    "features": Table(
+        caption="The network that `--study features` trains for Frechet and kernel distances: in how many "
+        "slices of an unseen head it is right about plane and place (by chance 1 in 15), and whether the "
+        "head's ventricles are larger than the median (1 in 2).",
+        metrics=tuple(ACCURACY.values()),
+        rows=lambda preset: (Row("feature network", (replace(preset, study="features"),)),),
     ),
     "projection": Table(
         caption="Mean squared error of unseen heads after projection (Fig. 4), voxels in [-1, 1]: of the "

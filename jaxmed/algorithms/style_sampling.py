@@ -88,6 +88,19 @@ class StyleSampler:
         """Images with the layers below `crossover` of the one, the others of the other styles."""
         return self.synthesise(mix_styles(coarse, fine, crossover))
 
+    def as_function(self) -> tuple[Callable[[PyTree, jax.Array], jax.Array], dict[str, PyTree]]:
+        """The generator as `(variables, latents (count, width)) -> images`, and variables with its noise."""
+
+        def function(variables, latents):
+            network, maps = {"params": variables["params"]}, variables["noise"].values()
+            styles = self.generator.apply(network, latents, method="map_one")
+            layers = repeat_styles(styles, self.generator.num_styles)
+            noise = [jnp.broadcast_to(one, (latents.shape[0], *one.shape[1:])) for one in maps]
+            return self.generator.apply(network, layers, noise, method="synthesise")
+
+        noise = {f"map_{number:02d}": one for number, one in enumerate(self.noise(1))}
+        return function, {"params": self.variables["params"], "noise": noise}
+
     def project(
         self,
         targets: np.ndarray,

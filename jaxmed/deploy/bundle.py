@@ -124,6 +124,26 @@ def load_exported(folder: str | Path) -> Callable[[Leaf], Any]:
     return apply
 
 
+def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Reads the arrays of a network, for those who have its code.
+
+    Args:
+        path: folder of an exported network, or a safetensors file of any origin.
+
+    Returns:
+        Arrays by name, and the manifest, which is empty for a file.
+
+    Raises:
+        ValueError: if what is read is damaged; of a folder as a BundleError, also if a file is missing there
+            or of another version.
+        OSError: if there is no such file.
+    """
+    if not path.is_dir():
+        return weights.from_bytes(path.read_bytes()), {}
+    manifest = read_manifest(path)
+    return _parse(path / WEIGHTS, manifest, weights.from_bytes), manifest
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Reads the manifest of an exported network, if it is as it was written.
 

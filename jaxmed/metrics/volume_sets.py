@@ -1,7 +1,7 @@
 """How alike volumes of a set are, and how their slices differ from those of another set."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -50,41 +50,53 @@ def _similarity(data_range: float, window_size: int) -> Callable:
     return jax.jit(functools.partial(multi_scale_ssim, data_range=data_range, window_size=window_size))
 
 
-def slice_frechet_distance(
+def slice_distances(
     first: Float[np.ndarray, "first *spatial channels"],
     second: Float[np.ndarray, "second *spatial channels"],
-    axis: int,
+    planes: Sequence[str],
     features: Callable[[jax.Array], jax.Array],
-) -> float:
-    """Frechet distance between the middle slices of two sets of volumes.
+) -> dict[str, float]:
+    """Frechet and kernel distances between the middle slices of two sets of volumes.
 
     Args:
         first: (samples, depth, height, width, channels).
         second: likewise.
-        axis: across which slices lie: 0 for depth, 1 for height, 2 for width.
+        planes: names of the slices across each of the three axes.
         features: `(slices (samples, *size, channels)) -> (samples, features)`; the metric's name must tell
             which.
 
-    Reference: Hong et al., 3D-StyleGAN, section 2.1, who use Inception's features.
+    Returns:
+        "FD-<plane>" and "KD-<plane>": the distances of `distributions`. Of few samples the Frechet distance
+        is too large, the kernel distance is not.
+
+    Reference: Hong et al., 3D-StyleGAN, section 2.1, who use the Frechet distance of Inception's features.
     """
-    found = [
-        np.asarray(features(jnp.asarray(np.take(one, one.shape[axis + 1] // 2, axis=axis + 1))))
-        for one in (first, second)
-    ]
-    return distributions.frechet_distance(found[0], found[1])
+    distances = {}
+    for axis, plane in enumerate(planes, 1):
+        slices = [np.take(one, one.shape[axis] // 2, axis=axis) for one in (first, second)]
+        found = [np.asarray(features(jnp.asarray(one))) for one in slices]
+        distances[f"FD-{plane}"] = distributions.frechet_distance(found[0], found[1])
+        distances[f"KD-{plane}"] = distributions.kernel_distance(found[0], found[1])
+    return distances
 
 
 def change_by_scale(
     before: Float[np.ndarray, "samples *spatial"], after: Float[np.ndarray, "samples *spatial"], sigma: float
-) -> tuple[Float[np.ndarray, " samples"], Float[np.ndarray, " samples"]]:
-    """Root mean square of what changed, after a Gaussian filter and of the rest: shape, and detail.
+) -> dict[str, Float[np.ndarray, " samples"]]:
+    """What changed in shape and in detail.
 
     Args:
         before: (samples, *spatial).
         after: the same samples, changed.
-        sigma: of the filter, in voxels.
+        sigma: of a Gaussian filter, in voxels.
+
+    Returns:
+        By sample: "coarse change", the root mean square of what changed as the filter lets it pass, "fine
+        change", that of the rest, and "fine share", the share of the latter in their sum.
     """
     change = after - before
     coarse = ndimage.gaussian_filter(change, (0, *(sigma,) * (change.ndim - 1)))
     axes = tuple(range(1, change.ndim))
-    return np.sqrt(np.square(coarse).mean(axis=axes)), np.sqrt(np.square(change - coarse).mean(axis=axes))
+    coarse, fine = (np.sqrt(np.square(one).mean(axis=axes)) for one in (coarse, change - coarse))
+    share = fine / np.maximum(coarse + fine, 1e-12)
+    return {"coarse change": coarse, "fine change": fine, "fine share": share}

@@ -46,6 +46,14 @@ def test_mean_style_and_its_deviation(sampler):
     assert deviation == pytest.approx(2 * np.sqrt(4), rel=0.02)
 
 
+def test_as_a_function_it_draws_the_same_images(sampler):
+    function, variables = sampler.as_function()
+    latents = jnp.asarray(np.random.default_rng(0).normal(size=(3, 4)), jnp.float32)
+    wanted = sampler.synthesise(repeat_styles(sampler.map(latents), 3))
+    np.testing.assert_allclose(function(variables, latents), wanted, rtol=1e-6)
+    assert list(variables["noise"]) == ["map_00", "map_01"]
+
+
 def test_truncation_runs_from_the_mean_to_the_style(sampler):
     mean, _ = sampler.mean_style()
     np.testing.assert_allclose(

@@ -179,6 +179,18 @@ def test_arrays_are_not_in_the_program(network):
     assert make_files(function, other)[bundle.PROGRAM] == make_files(function, variables)[bundle.PROGRAM]
 
 
+def test_arrays_are_read_with_the_manifest_or_from_a_file_alone(network, exported, copy):
+    wanted = tree_names.name_leaves(network[1], separator="/")
+    for path, title in ((exported, ABOUT["title"]), (exported / bundle.WEIGHTS, None)):
+        arrays, manifest = bundle.read_weights(path)
+        assert manifest.get("title") == title
+        assert arrays.keys() == wanted.keys()
+        assert all(np.array_equal(arrays[name], wanted[name]) for name in wanted)
+    (copy / bundle.WEIGHTS).unlink()
+    with pytest.raises(bundle.BundleError, match="found no file to read"):
+        bundle.read_weights(copy)
+
+
 def test_containers_of_any_kind_and_several_outputs(tmp_path):
     variables = {"layers": [np.float32([1, 2]), (np.float32([3, 4]),)], "empty": {}}
 

@@ -28,15 +28,19 @@ def test_slices_of_the_middle_are_compared_along_the_axis():
     def features(slices):
         return jnp.stack([slices.mean(axis=(1, 2, 3)), slices.std(axis=(1, 2, 3))], axis=1)
 
-    distances = [volume_sets.slice_frechet_distance(first, second, axis, features) for axis in range(3)]
-    assert distances[1] == pytest.approx(9, rel=1e-3)
-    assert max(distances[0], distances[2]) < 2
+    distances = volume_sets.slice_distances(first, second, "abc", features)
+    assert distances["FD-b"] == pytest.approx(9, rel=1e-3)
+    assert max(distances["FD-a"], distances["FD-c"]) < 2
+    # About (a . b / 2 + 1)^3 of the mean features: (0, 1) against themselves, (3, 1), and both mixed.
+    assert distances["KD-b"] == pytest.approx(1.5**3 + 6**3 - 2 * 1.5**3, rel=0.05)
+    assert max(abs(distances["KD-a"]), abs(distances["KD-c"])) < 2
 
 
 def test_a_constant_changes_shape_and_a_lattice_detail():
     before = np.zeros((2, 16, 16, 16))
     lattice = np.indices((16, 16, 16)).sum(axis=0) % 2 * 2.0 - 1
     after = np.stack([np.ones((16, 16, 16)), lattice])
-    coarse, fine = volume_sets.change_by_scale(before, after, 2.0)
-    np.testing.assert_allclose(coarse, [1, 0], atol=0.01)
-    np.testing.assert_allclose(fine, [0, 1], atol=0.01)
+    change = volume_sets.change_by_scale(before, after, 2.0)
+    np.testing.assert_allclose(change["coarse change"], [1, 0], atol=0.01)
+    np.testing.assert_allclose(change["fine change"], [0, 1], atol=0.01)
+    np.testing.assert_allclose(change["fine share"], [0, 1], atol=0.01)

@@ -16,7 +16,8 @@ from jaxmed.metrics import volume_sets
 from jaxmed.models.feature_network import FeatureNetwork
 from jaxmed.ops import tree_names
 
-OWN = {plane: f"FD-{plane}, network own.safetensors" for plane in evaluate.PLANES}
+KINDS = ("FD", "KD")
+OWN = "network own.safetensors"
 
 
 def write_network(file, widths, num_classes=5):
@@ -43,11 +44,12 @@ def test_own_network_adds_its_distances_and_changes_no_others(tiny, heads, tmp_p
     scores = evaluate.compare(with_weights(tiny, tmp_path / "own.safetensors"), *heads)
     before = evaluate.compare(tiny, *heads)
     assert {name: scores[name] for name in before} == before
-    assert scores.keys() - before.keys() == set(OWN.values())
-    for axis, plane in enumerate(evaluate.PLANES):
-        expected = volume_sets.slice_frechet_distance(*heads, axis, features)
-        assert scores[OWN[plane]]["all"] == pytest.approx(expected, rel=1e-4)
-        assert scores[OWN[plane]] != scores[evaluate.FRECHET[plane]]
+    added = {f"{kind}-{plane}, {OWN}" for kind in KINDS for plane in evaluate.PLANES}
+    assert scores.keys() - before.keys() == added
+    for kind, expected in volume_sets.slice_distances(*heads, evaluate.PLANES, features).items():
+        own = scores[f"{kind}, {OWN}"]
+        assert own["all"] == pytest.approx(expected, rel=1e-4)
+        assert own != scores[f"{kind}, random network 0"]
 
 
 def test_training_does_not_depend_on_the_network(tiny):

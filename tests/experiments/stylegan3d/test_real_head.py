@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from data_pipelines import head_volumes
+from data_pipelines.head_study import to_range
 from data_pipelines.readers import nifti
 from experiments.stylegan3d import algorithm, application
 from experiments.stylegan3d.config import SIZES
-from experiments.stylegan3d.data import to_range
 from jaxmed.metrics.ventricles import ventricle_ml
 
 REAL = os.environ.get("JAXMED_TEST_DATA")
