@@ -1,6 +1,8 @@
 """Test settings: eight host devices, cheap compilation, strict shapes; and the table of injected faults."""
 
+import gc
 import os
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -30,16 +32,32 @@ matplotlib.use("Agg")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 _FAULT = "fault"
+_PROGRAMS = pytest.StashKey[str]()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def compilation_cache():
-    """The same step is compiled by many tests: each process keeps what took long."""
-    from jaxmed.bench.compilation import private_cache  # later than jaxtyping's import hook
+def pytest_configure(config):
+    """What one process of a test run compiles, the others find."""
+    if hasattr(config, "workerinput"):
+        folder = config.workerinput["programs"]
+    else:
+        temporary = tempfile.TemporaryDirectory(prefix="jaxmed-tests-")
+        config.add_cleanup(temporary.cleanup)
+        folder = config.stash[_PROGRAMS] = temporary.name
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
-    with private_cache():
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.3)
-        yield
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tells a worker where the programs lie."""
+    node.workerinput["programs"] = node.config.stash[_PROGRAMS]
+
+
+def pytest_collection_finish(session):
+    """Collects garbage seldom, and not in what is imported: traces make many objects, of which most stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 50)
 
 
 @pytest.fixture

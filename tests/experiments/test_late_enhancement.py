@@ -44,10 +44,11 @@ def write(path, voxels, affine):
 
 
 @pytest.fixture(scope="module", params=sorted(LABELS))
-def run_folder(request, tmp_path_factory):
+def run_folder(request, tmp_path_factory, cache_dir):
     name = runs.RunName(request.param, "tiny", papers.find_paper(request.param).presets["tiny"], 0)
     workdir = tmp_path_factory.mktemp("runs")
-    return runs.run(name, options.RunOptions(workdir=workdir, mesh=options.MeshOptions(data=1)))
+    mesh = options.MeshOptions(data=1)
+    return runs.run(name, options.RunOptions(workdir=workdir, cache_dir=cache_dir, mesh=mesh))
 
 
 def segment(run_folder, scan, output):

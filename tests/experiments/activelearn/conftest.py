@@ -14,11 +14,6 @@ DIGITS = choose(TINY, "balanced")
 
 
 @pytest.fixture(scope="session")
-def cache_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="session")
 def digits(cache_dir):
     return data.make_data(DIGITS, seed=0, data_dir=None, cache_dir=cache_dir)
 

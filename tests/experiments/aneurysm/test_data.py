@@ -9,8 +9,8 @@ from data_pipelines import splits
 from experiments.aneurysm import application, config, data
 
 
-def make(tiny, tmp_path, **changes):
-    return data.make_data(replace(tiny, **changes), seed=0, data_dir=None, cache_dir=tmp_path)
+def make(tiny, cache_dir, **changes):
+    return data.make_data(replace(tiny, **changes), seed=0, data_dir=None, cache_dir=cache_dir)
 
 
 def epoch(made, steps):
@@ -28,8 +28,8 @@ def num_positives(tiny, made):
     ("method", "copies", "negatives"),
     [("proposed", 3, 4), ("focal", 3, 4), ("few_duplicates", 1, 4), ("few_negatives", 3, 2)],
 )
-def test_an_epoch_has_each_copy_of_each_patch(tiny, tmp_path, method, copies, negatives):
-    made = make(tiny, tmp_path, method=method, batch_size=1)
+def test_an_epoch_has_each_copy_of_each_patch(tiny, cache_dir, method, copies, negatives):
+    made = make(tiny, cache_dir, method=method, batch_size=1)
     lesions, cases = num_positives(tiny, made)
     total = lesions * copies + cases * negatives
     amount = np.float32(tiny.max_distortion_mm / tiny.voxel_mm)
@@ -37,8 +37,8 @@ def test_an_epoch_has_each_copy_of_each_patch(tiny, tmp_path, method, copies, ne
     assert len({made.describe(step)[0] for step in range(total)}) == lesions + cases * negatives
 
 
-def test_undistorted_copies(tiny, tmp_path):
-    assert set(epoch(make(tiny, tmp_path, method="undistorted"), 4)) == {0.0}
+def test_undistorted_copies(tiny, cache_dir):
+    assert set(epoch(make(tiny, cache_dir, method="undistorted"), 4)) == {0.0}
 
 
 def test_the_paper_splits_78_22_11():

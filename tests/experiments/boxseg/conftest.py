@@ -12,8 +12,8 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
-def tiny_data(tiny, tmp_path_factory):
-    return data.make_data(tiny, seed=0, data_dir=None, cache_dir=tmp_path_factory.mktemp("cache"))
+def tiny_data(tiny, cache_dir):
+    return data.make_data(tiny, seed=0, data_dir=None, cache_dir=cache_dir)
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,6 @@ def config():
 
 
 @pytest.fixture(scope="package")
-def cache_dir(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="package")
 def tiny_data(config, cache_dir):
     return data.make_data(config, seed=0, data_dir=None, cache_dir=cache_dir)
 

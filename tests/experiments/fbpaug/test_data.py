@@ -8,10 +8,10 @@ from data_pipelines.readers.errors import ReadError
 from experiments.fbpaug import application, data, real_data
 
 
-def test_folds_share_no_case_and_cover_all(tiny, tmp_path):
+def test_folds_share_no_case_and_cover_all(tiny, cache_dir):
     seen = []
     for fold in range(tiny.num_folds):
-        made = data.make_data(replace(tiny, fold=fold), seed=0, data_dir=None, cache_dir=tmp_path)
+        made = data.make_data(replace(tiny, fold=fold), seed=0, data_dir=None, cache_dir=cache_dir)
         seen += made.evaluation.test
     assert sorted(seen) == [f"case-{number:03d}" for number in range(tiny.phantom.num_cases)]
 

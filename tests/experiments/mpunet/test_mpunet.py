@@ -17,9 +17,8 @@ TINY, PAPER = EXPERIMENT.presets["tiny"], EXPERIMENT.presets["paper"]
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory):
+def make(cache_dir):
     """`make(config, seed)`: the phantom's data."""
-    cache_dir = tmp_path_factory.mktemp("cache")
     return lambda config, seed=0: data.make_data(config, seed=seed, data_dir=None, cache_dir=cache_dir)
 
 
