@@ -161,6 +161,9 @@ def correct_boxes(
 def perfect_boxes(arrays: Mapping[str, np.ndarray], side: int) -> np.ndarray:
     """What `correct_boxes` gives if no patch is classified wrongly: how tight patches of a side can get.
 
+    Each patch has the share of it that the object fills for its probability. So a slice whose object fills no
+    patch by half gets the fullest one.
+
     Args:
         arrays: `label` and `box` of the case.
         side: of the patches.
@@ -168,4 +171,8 @@ def perfect_boxes(arrays: Mapping[str, np.ndarray], side: int) -> np.ndarray:
     Returns:
         (depth, 4) boxes.
     """
-    return correct_boxes({**arrays, "image": arrays["label"]}, side, is_foreground)[0]
+    return correct_boxes({**arrays, "image": arrays["label"]}, side, _filled_shares)[0]
+
+
+def _filled_shares(masks: np.ndarray) -> np.ndarray:
+    return np.count_nonzero(masks, axis=(1, 2)) / masks[0].size

@@ -8,6 +8,8 @@ Reference: Kervadec et al., Bounding boxes for weakly supervised segmentation: g
 full supervision, MIDL 2020.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -36,7 +38,8 @@ def tightness(
         t: sharpness of the barrier.
         stripe: width of the stripes in pixels, 1 or more.
         pixel_area: what a pixel counts. The barrier is not homogeneous: on slices that are coarser than those
-            for which t and a weight were chosen, this keeps their meaning.
+            for which t and a weight were chosen, this keeps their meaning. Areas grow by it, and the width of
+            a stripe by its square root: coarse slices have the losses of the fine ones that they stand for.
 
     Returns:
         (batch,), not normalised by the number of stripes or pixels.
@@ -69,9 +72,9 @@ def _stripes(
     number = (jnp.arange(size)[None] - first[:, None]) // width
     member = number[:, :, None] == jnp.arange(-(-size // width))[None, None]
     member &= box_ops.interval(first, last, size)[:, :, None]
-    wanted = member.sum(axis=1).astype(sums.dtype)
-    found = jnp.einsum("bs,bsk->bk", sums, member.astype(sums.dtype), precision="highest")
-    return jnp.where(wanted > 0, log_barrier(pixel_area * (wanted - found), t), 0).sum(axis=1)
+    wanted = math.sqrt(pixel_area) * member.sum(axis=1).astype(sums.dtype)
+    found = pixel_area * jnp.einsum("bs,bsk->bk", sums, member.astype(sums.dtype), precision="highest")
+    return jnp.where(wanted > 0, log_barrier(wanted - found, t), 0).sum(axis=1)
 
 
 def box_size(

@@ -81,6 +81,14 @@ def test_a_perfect_classifier_brings_loose_boxes_near_tight_ones():
     np.testing.assert_array_equal(box_patches.perfect_boxes(arrays, 4), boxes)
 
 
+def test_an_object_that_fills_no_patch_by_half_gets_the_fullest_patch_and_not_the_whole_box():
+    label = np.zeros((2, 20, 20), np.uint8)
+    label[0, 2:14, 2:14] = 1
+    label[1, 5:7, 5:7] = 1
+    arrays = boxed_volumes.prepare(100 * label.astype(np.int16), label)
+    np.testing.assert_array_equal(box_patches.perfect_boxes(arrays, 4), [[2, 2, 14, 14], [4, 4, 8, 8]])
+
+
 def test_covers_the_pixels_of_chosen_patches():
     patches = BoxPatches.of(BOX, 4)
     chosen = np.zeros((4, 2), bool)

@@ -72,16 +72,14 @@ def test_size_between_two_shares():
 
 
 def test_a_coarse_image_has_the_losses_of_the_fine_one():
-    """Pixels of 4 fine ones each: stripes half as wide, sums a fourth."""
+    """Pixels of 4 fine ones each: stripes half as wide, sums a fourth. Bounds are widths, not areas."""
     coarse = jnp.asarray(np.random.default_rng(2).uniform(size=(1, 8, 12)), jnp.float32)
     fine = jnp.repeat(jnp.repeat(coarse, 2, axis=1), 2, axis=2)
     found = box_size(coarse, BOX, 5.0, shares=(0.5, 0.9), pixel_area=4.0)
     np.testing.assert_allclose(found, box_size(fine, 2 * BOX, 5.0, shares=(0.5, 0.9)), rtol=1e-5)
-    # Sums of fine stripes of 2 are those of coarse ones of 1 times 4; their bounds are 2 and 1 times 4.
-    shifted = tightness(
-        jnp.where(box_ops.fill_boxes(BOX, (8, 12)), 0.5, 0.0), BOX, 5.0, stripe=1, pixel_area=4.0
-    )
-    np.testing.assert_allclose(shifted, [5 * psi(4 * (1 - 3.5)) + 7 * psi(4 * (1 - 2.5))], rtol=1e-5)
+    for t in (5.0, 50.0):
+        found = tightness(coarse, BOX, t, stripe=1, pixel_area=4.0)
+        np.testing.assert_allclose(found, tightness(fine, 2 * BOX, t, stripe=2), rtol=1e-5)
 
 
 def test_size_pulls_towards_its_bounds():
