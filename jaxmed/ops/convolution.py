@@ -14,7 +14,7 @@ Kernels are (*window, in, out), as in `jax.lax` with "HWIO" and in flax. The `we
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -91,7 +91,7 @@ def _conv_dense(
         return forms.native(x, kernel, strides, pads, dilations)
     is_volume = len(window) == _NUM_VOLUME_AXES
     num_channels = kernel.shape[-2] * (window[0] if is_volume else 1)
-    convolve = planar_convolution.conv if num_channels >= _MIN_PRODUCT_CHANNELS else forms.native
+    convolve: Any = planar_convolution.conv if num_channels >= _MIN_PRODUCT_CHANNELS else forms.native
     if is_volume:
         return forms.stacked_taps(x, kernel, strides, pads, dilations, convolve=convolve)
     return convolve(x, kernel, strides, pads, dilations)

@@ -62,7 +62,7 @@ def kernel_gradient(
 
     Taps along the width become channels of the image, taps along the height become channels of the cotangent
     (of the image too, where the stride is above 1), and one product of both, accumulated in float32 at least,
-    has all sums: each is computed once.
+    has all sums: each is computed once. Channels come first, as the product takes them on a CPU.
 
     Args:
         x: (batch, height, width, in_channels).
@@ -76,16 +76,16 @@ def kernel_gradient(
     rows, columns = (
         [tap * dilation for tap in range(size)] for size, dilation in zip(window, dilations, strict=True)
     )
-    width = cotangent.shape[2]
-    x_taps = [polyphase.window(x, 2, column - left, width, strides[1]) for column in columns]
+    image, errors = (array.transpose(3, 0, 1, 2) for array in (x, cotangent))
+    _, _, height, width = errors.shape
+    taps = [polyphase.window(image, 3, column - left, width, strides[1]) for column in columns]
     if strides[0] == 1:
-        y_taps = [polyphase.window(cotangent, 1, before - row, x.shape[1]) for row in rows]
-        product = _multiply(jnp.concatenate(x_taps, -1), jnp.concatenate(y_taps, -1))
+        shifted = [polyphase.window(errors, 2, before - row, x.shape[1]) for row in rows]
+        product = _multiply(jnp.concatenate(taps), jnp.concatenate(shifted))
         shape = (window[1], x.shape[-1], window[0], cotangent.shape[-1])
         return product.reshape(shape).transpose(2, 0, 1, 3)
-    height = cotangent.shape[1]
-    x_taps = [polyphase.window(part, 1, row - before, height, strides[0]) for row in rows for part in x_taps]
-    return _multiply(jnp.concatenate(x_taps, -1), cotangent).reshape(*window, x.shape[-1], -1)
+    taps = [polyphase.window(part, 2, row - before, height, strides[0]) for row in rows for part in taps]
+    return _multiply(jnp.concatenate(taps), errors).reshape(*window, x.shape[-1], -1)
 
 
 def _kernel_gradient_forward(x, cotangent, *geometry):
@@ -120,4 +120,4 @@ def _image_gradient(cotangent, kernel, shape, strides, pads, dilations):
 def _multiply(x, y):
     """Sum over the batch and all places of the products of channels."""
     precise = jnp.promote_types(x.dtype, jnp.float32)
-    return jnp.einsum("nhwi,nhwo->io", x, y, preferred_element_type=precise).astype(x.dtype)
+    return jnp.einsum("inhw,onhw->io", x, y, preferred_element_type=precise).astype(x.dtype)
