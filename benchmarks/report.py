@@ -101,10 +101,12 @@ def _row(entry: Entry) -> list[str]:
 
 
 def cause(entry: Entry) -> str:
-    """Where a missed target is missed: ratios of the loss alone, and of what its gradients take besides."""
+    """Where a missed target is missed: the ratio of each part, or of the loss and of its gradients' share."""
     parts = entry["parts"]
-    if not {_FORWARD, _GRADIENT} <= parts.keys():
+    if not parts:
         return "parts not measured"
+    if not {_FORWARD, _GRADIENT} <= parts.keys():
+        return ", ".join(f"{name} {part['ratio']['median']:.2f}" for name, part in parts.items())
     forward, both = (
         {side: statistics.median(spent) for side, spent in parts[name]["seconds"].items()}
         for name in (_FORWARD, _GRADIENT)

@@ -104,6 +104,46 @@ def _projector(peer: str, theirs: str, package: str, tolerance: float) -> Case:
     )
 
 
+_LOSSES = {name: _STEP[name] for name in ("parameters", "loss", "gradients")}
+_UPDATES = "two updates of D and one of G, step"
+
+
+def _image_gan(kind: str, name: str, title: str, batch: int, platform: str | None = None) -> Case:
+    """A step of one of ganeval's GANs, in PyTorch and jaxmed."""
+    module = {"dcgan": "torch_dcgan", "wgan_gp": "torch_wgan"}[kind]
+    return Case(
+        name=name,
+        title=f"{title} 80^2, batch of {batch}, {_UPDATES}",
+        peer="PyTorch",
+        ours=f"benchmarks.peers.jax_image_gan:{kind}",
+        theirs=f"benchmarks.peers.{module}:{kind}",
+        sizes={"batch": batch, "size": 80, "divisor": 1, "probe": 2},
+        quick={"batch": 2, "size": 20, "divisor": 32, "probe": 2},
+        tolerances=_LOSSES,
+        platform=platform,
+    )
+
+
+def _style_gan(
+    name: str, num_doublings: int, batch: int, *, path: bool = False, platform: str | None = None
+) -> Case:
+    """A step of 3D-StyleGAN with 16 channels, with path length (the paper's every 16th) or without."""
+    networks = {"base": (5, 6, 7), "num_doublings": num_doublings, "width": 16, "latent": 64}
+    small = {"base": (2, 3, 2), "num_doublings": 1, "width": 4, "latent": 8}
+    size = "x".join(str(length << num_doublings) for length in (5, 6, 7))
+    return Case(
+        name=name,
+        title=f"3D-StyleGAN {batch} x {size}, 16 channels, step with{'' if path else 'out'} path length",
+        peer="PyTorch",
+        ours="benchmarks.peers.jax_style_gan:StyleGanStep",
+        theirs="benchmarks.peers.torch_style_gan:StyleGanStep",
+        sizes={**networks, "batch": batch, "path": path, "probe": 4},
+        quick={**small, "batch": 4, "path": path, "probe": 4},
+        tolerances=_LOSSES,
+        platform=platform,
+    )
+
+
 _GAN = {"latent": 64, "widths": (128, 64, 32, 16), "probe": (2, 32, 64)}
 _MONAI = {"widths": (16, 32, 64, 128), "dtype": "float32"}
 
@@ -179,19 +219,15 @@ CASES: tuple[Case, ...] = (
         theirs="benchmarks.peers.torch_gan:GanStep",
         sizes={**_GAN, "batch": 4, "size": 32},
         quick={"latent": 16, "widths": (8, 4), "probe": (2, 8, 16), "batch": 2, "size": 8},
-        tolerances={name: _STEP[name] for name in ("parameters", "loss", "gradients")},
+        tolerances=_LOSSES,
         max_ratio=1.0,
     ),
-    Case(
-        name="dcgan-2d",
-        title="DCGAN 80^2, batch of 128, two updates of D and one of G, step",
-        peer="PyTorch",
-        ours="benchmarks.peers.jax_dcgan:DcganStep",
-        theirs="benchmarks.peers.torch_dcgan:DcganStep",
-        sizes={"batch": 128, "size": 80, "divisor": 1, "probe": 2},
-        quick={"batch": 2, "size": 20, "divisor": 32, "probe": 2},
-        tolerances={name: _STEP[name] for name in ("parameters", "loss", "gradients")},
-    ),
+    _image_gan("dcgan", "dcgan-2d", "DCGAN", 128),
+    _image_gan("wgan_gp", "wgan-gp-2d", "WGAN-GP", 4),
+    _image_gan("wgan_gp", "wgan-gp-2d-large", "WGAN-GP", 128, platform="gpu"),
+    _style_gan("stylegan-3d", 3, 4),
+    _style_gan("stylegan-3d-path", 3, 4, path=True),
+    _style_gan("stylegan-3d-large", 4, 8, platform="gpu"),
     _kernel_change("projector", 1 / 60, 10.0),
     _kernel_change("fft", 1 / 300, 20.0),
     _projector("scikit-image", "scikit_image_projector", "skimage", 1e-2),

@@ -1,5 +1,6 @@
 """A step of a Wasserstein GAN of volumes with gradient penalty and path length, from jaxmed's parts."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,12 +11,11 @@ import numpy as np
 import optax
 from flax import struct
 
-from benchmarks.peers import parity
+from benchmarks.peers import jax_games
 from benchmarks.peers.work import Probe, Run
 from jaxmed.losses import adversarial
 from jaxmed.models import layers
 from jaxmed.train import fit, net
-from jaxmed.train import mesh as meshes
 from jaxmed.types import Leaf
 
 SLOPE = 0.2
@@ -98,28 +98,41 @@ class GanStep:
         self._optimizer = optax.adam(1e-4, b1=0.0, b2=0.99)
         self.items, self.settings = batch, ("jit, float32",)
         self._size, self._latent = size, latent
-        self._mesh = meshes.make_mesh(devices=jax.local_devices()[:1])
 
-    def _critic_loss(self, params: Any, batch_stats: Any, generator: Any, inputs: Mapping) -> Any:
-        def critic(x):
-            return self._critic.apply({"params": params}, x)
+    def _judge(self, params: Any, volumes: jax.Array) -> jax.Array:
+        return self._critic.apply({"params": params}, volumes)
 
-        real = inputs["real"]
-        fake = self._generator.apply({"params": generator}, inputs["critic_latent"])
-        penalty = adversarial.gradient_penalty(critic, real, fake, inputs["mixing"])
-        distance = adversarial.wasserstein_critic(critic(real), critic(fake))
-        return (distance + PENALTY_WEIGHT * penalty).mean(), (batch_stats, {})
+    def _generate(self, params: Any, latent: jax.Array) -> jax.Array:
+        return self._generator.apply({"params": params}, latent)
 
-    def _generator_loss(self, params: Any, batch_stats: Any, critic: Any, inputs: Mapping, mean: Any) -> Any:
+    def _distance(self, critic: Any, real: jax.Array, fake: jax.Array) -> jax.Array:
+        return adversarial.wasserstein_critic(self._judge(critic, real), self._judge(critic, fake)).mean()
+
+    def _penalty(self, critic: Any, real: jax.Array, fake: jax.Array, mixing: jax.Array) -> jax.Array:
+        judge = functools.partial(self._judge, critic)
+        return adversarial.gradient_penalty(judge, real, fake, mixing).mean()
+
+    def _path(self, params: Any, inputs: Mapping, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
         def synthesise(styles):
             return self._generator.apply({"params": params}, styles, method="synthesise")
 
         styles = self._generator.apply({"params": params}, inputs["generator_latent"], method="map")
         lengths = adversarial.path_lengths(synthesise, styles, inputs["noise"])
-        penalty, mean = adversarial.path_length_penalty(lengths, mean)
-        scores = self._critic.apply({"params": critic}, synthesise(styles))
-        loss = adversarial.wasserstein_generator(scores) + PATH_WEIGHT * penalty
-        return loss.mean(), (batch_stats, mean)
+        penalties, mean = adversarial.path_length_penalty(lengths, mean)
+        return penalties.mean(), mean
+
+    def _score(self, generator: Any, critic: Any, inputs: Mapping) -> jax.Array:
+        volumes = self._generate(generator, inputs["generator_latent"])
+        return adversarial.wasserstein_generator(self._judge(critic, volumes)).mean()
+
+    def _critic_loss(self, params: Any, batch_stats: Any, generator: Any, inputs: Mapping) -> Any:
+        real, fake = inputs["real"], self._generate(generator, inputs["critic_latent"])
+        penalty = self._penalty(params, real, fake, inputs["mixing"])
+        return self._distance(params, real, fake) + PENALTY_WEIGHT * penalty, (batch_stats, {})
+
+    def _generator_loss(self, params: Any, batch_stats: Any, critic: Any, inputs: Mapping, mean: Any) -> Any:
+        penalty, mean = self._path(params, inputs, mean)
+        return self._score(params, critic, inputs) + PATH_WEIGHT * penalty, (batch_stats, mean)
 
     def _init(self, key: jax.Array, batch: Mapping) -> GanState:
         latent = jnp.zeros((self.items, self._latent))
@@ -153,54 +166,59 @@ class GanStep:
 
     def prepare(self, setting: str) -> Run:
         """The whole step, with new random numbers each time."""
-        real = np.random.default_rng(0).standard_normal((self.items, *(self._size,) * 3, 1), np.float32)
-        batch = meshes.put_batch({"image": real}, self._mesh)
-        key = meshes.replicate(jax.random.key(0, impl="rbg"), self._mesh)
-        state = jax.jit(self._init, out_shardings=meshes.replicated(self._mesh))(key, batch)
-        step = fit.compile_step(fit.Algorithm(self._init, self._step), self._mesh)
-        fold = jax.jit(jax.random.fold_in)
+        return jax_games.make_run(fit.Algorithm(self._init, self._step), {"image": self._draw_real()})
 
-        def run() -> None:
-            nonlocal state
-            state, metrics = step(state, batch, fold(key, state.step))
-            jax.block_until_ready((state, metrics))
-
-        return run
+    def _draw_real(self) -> np.ndarray:
+        return np.random.default_rng(0).standard_normal((self.items, *(self._size,) * 3, 1), np.float32)
 
     def parts(self, setting: str) -> Mapping[str, Run]:
-        """None."""
-        return {}
+        """The critic's scores, and each term of both losses with its gradients."""
+        real, key = jnp.asarray(self._draw_real()), jax.random.key(0, impl="rbg")
+        state = jax.jit(self._init)(key, {"image": real})
+        inputs = {"real": real, **jax.jit(lambda: self._draw(key, real.shape))()}
+        params = {"generator": state.generator.params, "critic": state.critic.params}
+        inputs["fake"] = jax.jit(self._generate)(params["generator"], inputs["critic_latent"])
+        losses: jax_games.Losses = {
+            "critic without penalty": (
+                "critic",
+                lambda p, given: self._distance(p["critic"], given["real"], given["fake"]),
+            ),
+            "gradient penalty": (
+                "critic",
+                lambda p, given: self._penalty(p["critic"], given["real"], given["fake"], given["mixing"]),
+            ),
+            "generator without path length": (
+                "generator",
+                lambda p, given: self._score(p["generator"], p["critic"], given),
+            ),
+            "path length": (
+                "generator",
+                lambda p, given: self._path(p["generator"], given, jnp.zeros(()))[0],
+            ),
+        }
+        forward = {"critic forward": lambda p, given: self._judge(p["critic"], given["real"])}
+        return jax_games.make_parts(losses, forward, params, inputs)
 
     def agreement(self, probe: Probe) -> Mapping[str, float]:
         """Losses and gradients with the peer's weights and random numbers."""
-        inputs = {name[6:]: jnp.asarray(a) for name, a in probe.items() if name.startswith("input:")}
-        networks = {
-            "critic": (self._critic, inputs["real"]),
-            "generator": (self._generator, inputs["generator_latent"]),
+        inputs = jax_games.read_inputs(probe)
+        shapes = {
+            "critic": jax_games.shapes_of(self._critic, inputs["real"])["params"],
+            "generator": jax_games.shapes_of(self._generator, inputs["generator_latent"])["params"],
         }
-        params, wanted = {}, {}
-        for name, (network, example) in networks.items():
-            shapes = jax.eval_shape(lambda n=network, x=example: n.init(jax.random.key(0), x))["params"]
-            for found, prefix in ((params, parity.WEIGHT), (wanted, parity.GRADIENT)):
-                found[name] = parity.to_flax(shapes, probe, prefix=f"{prefix}{name}.")
-        with jax.default_matmul_precision("highest"):
-            (critic, _), critic_gradient = jax.jit(jax.value_and_grad(self._critic_loss, has_aux=True))(
-                params["critic"], {}, params["generator"], inputs
-            )
-            value_and_grad = jax.jit(jax.value_and_grad(self._generator_loss, has_aux=True))
-            (generator, _), generator_gradient = value_and_grad(
-                params["generator"], {}, params["critic"], inputs, jnp.zeros(())
-            )
-        count = sum(leaf.size for leaf in jax.tree.leaves(params))
-        losses = {"critic": critic, "generator": generator}
-        gradients = {"critic": critic_gradient, "generator": generator_gradient}
-        return {
-            "parameters": float(abs(count - parity.num_parameters(probe))),
-            "loss": max(
-                parity.relative_error(np.asarray(v), probe[f"loss:{name}"]) for name, v in losses.items()
+        losses: jax_games.Losses = {
+            "critic": (
+                "critic",
+                lambda p, given: self._critic_loss(p["critic"], {}, p["generator"], given)[0],
             ),
-            "gradients": parity.worst_leaf(gradients, wanted),
+            "generator": (
+                "generator",
+                lambda p, given: self._generator_loss(p["generator"], {}, p["critic"], given, jnp.zeros(()))[
+                    0
+                ],
+            ),
         }
+        return jax_games.compare(probe, shapes, losses, inputs)
 
     def describe(self) -> Mapping[str, str]:
         """Versions."""

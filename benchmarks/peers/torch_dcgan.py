@@ -1,22 +1,19 @@
-"""A step of DCGAN on images in PyTorch: two updates of the discriminator, one of the generator.
+"""DCGAN of images in PyTorch.
 
 The networks are those of `jaxmed.models.gan_plans.DCGAN`, whose modules are called the same.
 """
 
-import copy
 import itertools
-from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.peers import parity, torch_steps
-from benchmarks.peers.work import Probe, Run
+from benchmarks.peers import torch_image_gan
+from benchmarks.peers.torch_image_gan import BASE
 
-SLOPE, SMOOTHING, NUM_STEPS, LATENT, BASE = 0.2, 0.1, 2, 100, 5
+SLOPE, SMOOTHING, LATENT = 0.2, 0.1, 100
 
 
 def _leaky(x: Tensor) -> Tensor:
@@ -60,105 +57,26 @@ class Discriminator(nn.Module):
         return self.source(x.movedim(1, -1).flatten(1))
 
 
-class DcganStep:
-    """The step of paper `ganeval`."""
-
-    def __init__(self, batch: int, size: int, divisor: int, probe: int):
-        torch.manual_seed(0)
-        halvings = int(np.log2(size // BASE))
-        upwards = [max(width // divisor, 4) for width in (64, 128, 256, 512)]
-        # The base has 512 features whatever the size: smaller images lose the layers after it.
-        hidden = upwards[: halvings - 1][::-1]
-        networks = Generator((upwards[-1], *hidden)), Discriminator(tuple(upwards[:halvings]))
-        self._networks = [network.to(torch_steps.device()) for network in networks]
-        self.items, self._size, self._probe = batch, size, probe
-        self.settings = tuple(
-            f"{mode}, channels {layout}, float32"
-            for mode in ("eager", "compiled")
-            for layout in ("first", "last")
-        )
-
-    def prepare(self, setting: str) -> Run:
-        """The whole step, with new latents each time."""
-        layout = torch.channels_last if "channels last" in setting else torch.contiguous_format
-        generator, judge = (copy.deepcopy(n).to(memory_format=layout) for n in self._networks)
-        make, ask = generator, judge
-        if setting.startswith("compiled"):
-            make, ask = torch.compile(generator), torch.compile(judge)
-        optimizers = [
-            torch.optim.Adam(network.parameters(), lr=1e-4, betas=(0.5, 0.99), fused=True)
-            for network in (generator, judge)
-        ]
-        parts = [
-            _images(NUM_STEPS * self.items, self._size)[k::NUM_STEPS].contiguous(memory_format=layout)
-            for k in range(NUM_STEPS)
-        ]
-
-        def latents() -> Tensor:
-            return torch.randn(self.items, LATENT, device=torch_steps.device())
-
-        def step() -> None:
-            for real in parts:
-                optimizers[1].zero_grad(set_to_none=True)
-                with torch.no_grad():
-                    fake = make(latents())
-                discriminator_loss(ask, real, fake).backward()
-                optimizers[1].step()
-            optimizers[0].zero_grad(set_to_none=True)
-            for parameter in judge.parameters():
-                parameter.requires_grad_(False)
-            generator_loss(ask, make(latents())).backward()
-            for parameter in judge.parameters():
-                parameter.requires_grad_(True)
-            optimizers[0].step()
-
-        return torch_steps.synchronized(step)
-
-    def parts(self, setting: str) -> Mapping[str, Run]:
-        """None."""
-        return {}
-
-    def probe(self) -> Probe:
-        """Weights, inputs, both losses and their gradients."""
-        generator, judge = copy.deepcopy(self._networks)
-        real, latent = _images(self._probe, self._size), torch.randn(self._probe, LATENT)
-        latent = latent.to(torch_steps.device())
-        found: dict[str, Any] = {
-            "input:real": parity.channels_last(real.cpu().numpy()),
-            "input:latent": latent.cpu().numpy(),
-        }
-        values = {"discriminator": discriminator_loss(judge, real, generator(latent).detach())}
-        values["generator"] = generator_loss(judge, generator(latent))
-        for name, network in (("discriminator", judge), ("generator", generator)):
-            found[f"loss:{name}"] = values[name].detach().cpu().numpy()
-            gradients = torch.autograd.grad(values[name], list(network.parameters()))
-            for (key, parameter), gradient in zip(network.named_parameters(), gradients, strict=True):
-                is_transposed = name == "generator" and parameter.ndim == 4
-                for prefix, tensor in ((parity.WEIGHT, parameter), (parity.GRADIENT, gradient)):
-                    array = tensor.detach().cpu().numpy()
-                    # As the kernel of the convolution over the input with zeros between its elements.
-                    shown = np.flip(array, (2, 3)).swapaxes(0, 1) if is_transposed else array
-                    found[f"{prefix}{name}.{key}"] = np.ascontiguousarray(shown)
-        return found
-
-    def describe(self) -> Mapping[str, str]:
-        """Versions."""
-        return {"torch": torch.__version__}
+def dcgan(batch: int, size: int, divisor: int, probe: int) -> torch_image_gan.ImageGanStep:
+    """A step of DCGAN."""
+    torch.manual_seed(0)
+    halvings = torch_image_gan.num_halvings(size)
+    upwards = [max(width // divisor, 4) for width in (64, 128, 256, 512)]
+    # The base has 512 features whatever the size: smaller images lose the layers after it.
+    hidden = upwards[: halvings - 1][::-1]
+    networks = Generator((upwards[-1], *hidden)), Discriminator(tuple(upwards[:halvings]))
+    game = torch_image_gan.Game(LATENT, discriminator_loss, generator_loss, (1e-4, 1e-4), (0.5, 0.99))
+    return torch_image_gan.ImageGanStep(networks, game, batch, size, probe)
 
 
-def _images(count: int, size: int) -> Tensor:
-    images = np.random.default_rng(0).standard_normal((count, 1, size, size), np.float32)
-    return torch.from_numpy(images).to(torch_steps.device())
-
-
-def discriminator_loss(judge: Any, real: Tensor, fake: Tensor) -> Tensor:
+def discriminator_loss(judge: Any, fast: Any, real: Tensor, fake: Tensor, mixing: Tensor) -> Tensor:
     """Cross-entropy with one-sided smoothing."""
-    of_real, of_fake = judge(real), judge(fake)
+    of_real, of_fake = fast(real), fast(fake)
     ones = torch.full_like(of_real, 1 - SMOOTHING)
     entropy = functional.binary_cross_entropy_with_logits
     return entropy(of_real, ones) + entropy(of_fake, torch.zeros_like(of_fake))
 
 
-def generator_loss(judge: Any, fake: Tensor) -> Tensor:
+def generator_loss(of_fake: Tensor) -> Tensor:
     """Non-saturating."""
-    return functional.softplus(-judge(fake)).mean()
+    return functional.softplus(-of_fake).mean()

@@ -3,7 +3,6 @@
 The networks are those of `jax_gan`, whose modules are called the same.
 """
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.peers import parity, torch_steps
+from benchmarks.peers import torch_games, torch_steps
+from benchmarks.peers.torch_games import gradient_penalty, to_tensor
 from benchmarks.peers.work import Probe, Run
 
 SLOPE = 0.2
-PENALTY_WEIGHT, PATH_WEIGHT, DECAY = 10.0, 2.0, 0.99
+PENALTY_WEIGHT, PATH_WEIGHT = 10.0, 2.0
 
 
 def _leaky(x: Tensor) -> Tensor:
@@ -79,33 +79,21 @@ class Critic(nn.Module):
 
 
 class GanStep:
-    """A step of the critic, then one of the generator, both with Adam."""
+    """A step of the critic, then one of the generator, both with a fused Adam."""
 
     def __init__(self, batch: int, size: int, latent: int, widths: tuple[int, ...], probe: tuple[int, ...]):
         torch.manual_seed(0)
         self._networks = [n.to(torch_steps.device()) for n in (Generator(latent, widths), Critic(widths))]
-        self.items = batch
+        self.items, self.settings = batch, torch_games.settings(torch_games.COMPILED_ONCE)
         self._draws = draw_inputs(batch, size, latent), draw_inputs(*probe)
-        layouts = ("channels first", "channels last")
-        self.settings = tuple(
-            f"{mode}, {layout}, float32"
-            for mode in ("eager", "compiled where derivatives are taken once")
-            for layout in layouts
-        )
 
     def prepare(self, setting: str) -> Run:
         """The whole step, with new random numbers each time."""
-        layout = torch.channels_last_3d if "last" in setting else torch.contiguous_format
-        generator, critic = (copy.deepcopy(n).to(memory_format=layout) for n in self._networks)
-        once = (generator, critic)
-        if setting.startswith("compiled"):
-            once = (torch.compile(generator), torch.compile(critic))
+        (generator, critic), once, inputs = self._make(setting)
         optimizers = [
             torch.optim.Adam(n.parameters(), lr=1e-4, betas=(0.0, 0.99), fused=True)
             for n in (generator, critic)
         ]
-        inputs = {name: _tensor(array) for name, array in self._draws[0].items()}
-        inputs["real"] = inputs["real"].contiguous(memory_format=layout)
         mean_length = torch.zeros((), device=torch_steps.device())
 
         def step() -> None:
@@ -116,38 +104,54 @@ class GanStep:
             critic_loss(critic, inputs, *once).backward()
             optimizers[1].step()
             optimizers[0].zero_grad(set_to_none=True)
-            for parameter in critic.parameters():
-                parameter.requires_grad_(False)
-            loss, mean_length = generator_loss(generator, inputs, once[1], mean_length)
-            loss.backward()
-            for parameter in critic.parameters():
-                parameter.requires_grad_(True)
+            with torch_games.frozen(critic):
+                loss, mean_length = generator_loss(generator, inputs, once[1], mean_length)
+                loss.backward()
             optimizers[0].step()
 
         return torch_steps.synchronized(step)
 
+    def _make(self, setting: str) -> tuple[list[Any], list[Any], dict[str, Tensor]]:
+        networks, once, arrange = torch_games.copy_networks(self._networks, setting)
+        inputs = {name: to_tensor(array) for name, array in self._draws[0].items()}
+        return networks, once, inputs | {"real": arrange(inputs["real"])}
+
     def parts(self, setting: str) -> Mapping[str, Run]:
-        """None."""
-        return {}
+        """The critic's scores, and each term of both losses with its gradients."""
+        (generator, critic), once, inputs = self._make(setting)
+        with torch.no_grad():
+            fake = generator(inputs["critic_latent"])
+        zero = torch.zeros((), device=torch_steps.device())
+
+        def score() -> Tensor:
+            return -once[1](once[0](inputs["generator_latent"])).mean()
+
+        def path() -> Tensor:
+            styles = generator.map(inputs["generator_latent"])
+            volumes = generator.synthesise(styles)
+            return torch_games.path_penalty(volumes, styles, inputs["noise"], zero)[0]
+
+        losses = {
+            "critic without penalty": (critic, lambda: distance(once[1], inputs["real"], fake)),
+            "gradient penalty": (
+                critic,
+                lambda: gradient_penalty(critic, inputs["real"], fake, inputs["mixing"]),
+            ),
+            "generator without path length": (generator, score),
+            "path length": (generator, path),
+        }
+        return torch_games.make_parts(losses, {"critic forward": lambda: once[1](inputs["real"])})
 
     def probe(self) -> Probe:
         """Weights, inputs, both losses and their gradients."""
-        generator, critic = copy.deepcopy(self._networks)
-        inputs = {name: _tensor(array) for name, array in self._draws[1].items()}
-        values = {"critic": critic_loss(critic, inputs, generator, critic)}
-        values["critic"].backward()
-        gradients = {"critic": [p.grad.clone() for p in critic.parameters()]}
-        mean_length = torch.zeros((), device=torch_steps.device())
-        values["generator"], _ = generator_loss(generator, inputs, critic, mean_length)
-        values["generator"].backward()
-        gradients["generator"] = [p.grad for p in generator.parameters()]
-        found: dict[str, Any] = {f"input:{name}": array for name, array in self._draws[1].items()}
-        for name, network in (("critic", critic), ("generator", generator)):
-            found[f"loss:{name}"] = values[name].detach().cpu().numpy()
-            for (key, parameter), gradient in zip(network.named_parameters(), gradients[name], strict=True):
-                found[f"{parity.WEIGHT}{name}.{key}"] = parameter.detach().cpu().numpy()
-                found[f"{parity.GRADIENT}{name}.{key}"] = gradient.cpu().numpy()
-        return found
+        (generator, critic), _, _ = torch_games.copy_networks(self._networks, self.settings[0])
+        inputs = {name: to_tensor(array) for name, array in self._draws[1].items()}
+        zero = torch.zeros((), device=torch_steps.device())
+        losses: dict[str, torch_games.Loss] = {
+            "critic": ("critic", lambda: critic_loss(critic, inputs, generator, critic)),
+            "generator": ("generator", lambda: generator_loss(generator, inputs, critic, zero)[0]),
+        }
+        return torch_games.record({"generator": generator, "critic": critic}, losses, self._draws[1])
 
     def describe(self) -> Mapping[str, str]:
         """Versions."""
@@ -167,10 +171,9 @@ def draw_inputs(batch: int, size: int, latent: int) -> dict[str, np.ndarray]:
     }
 
 
-def _tensor(array: np.ndarray) -> Tensor:
-    """Volumes become channels first."""
-    moved = parity.channels_first(array) if array.ndim == 5 else array
-    return torch.from_numpy(moved).to(torch_steps.device())
+def distance(critic: Any, real: Tensor, fake: Tensor) -> Tensor:
+    """Difference of the scores."""
+    return (critic(fake) - critic(real)).mean()
 
 
 def critic_loss(
@@ -180,11 +183,8 @@ def critic_loss(
     real = inputs["real"]
     with torch.no_grad():
         fake = fast_generator(inputs["critic_latent"])
-    between = fake + inputs["mixing"][:, None, None, None, None] * (real - fake)
-    between.requires_grad_(True)
-    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    penalty = (slope.flatten(1).norm(dim=1) - 1) ** 2
-    return (fast_critic(fake) - fast_critic(real)).mean() + PENALTY_WEIGHT * penalty.mean()
+    penalty = gradient_penalty(critic, real, fake, inputs["mixing"])
+    return distance(fast_critic, real, fake) + PENALTY_WEIGHT * penalty
 
 
 def generator_loss(
@@ -193,9 +193,5 @@ def generator_loss(
     """Minus the score, and the squared distance of path lengths from their moving mean."""
     styles = generator.map(inputs["generator_latent"])
     volumes = generator.synthesise(styles)
-    noise = inputs["noise"] / np.sqrt(volumes[0].numel())
-    (slope,) = torch.autograd.grad((volumes * noise).sum(), styles, create_graph=True)
-    lengths = slope.norm(dim=1)
-    mean_length = (DECAY * mean_length + (1 - DECAY) * lengths.mean()).detach()
-    penalty = ((lengths - mean_length) ** 2).mean()
+    penalty, mean_length = torch_games.path_penalty(volumes, styles, inputs["noise"], mean_length)
     return PATH_WEIGHT * penalty - fast_critic(volumes).mean(), mean_length

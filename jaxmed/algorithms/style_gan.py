@@ -86,7 +86,8 @@ def style_game(generator: Any, settings: Settings, real: Callable[[Batch], jax.A
 
     def path_loss(params, batch_stats, mean_length, inputs, key):
         few = jax.tree.map(lambda array: array[:: settings.path_batch_shrink], inputs)
-        penalties, mean_length = path_penalty(generator, params, mean_length, Inputs(*few), key)
+        direction = draw_direction(key, few.noise[-1])
+        penalties, mean_length = path_penalty(generator, params, mean_length, Inputs(*few), direction)
         return settings.path_weight * settings.regularise_every * penalties, mean_length
 
     return Game(
@@ -98,8 +99,21 @@ def style_game(generator: Any, settings: Settings, real: Callable[[Batch], jax.A
     )
 
 
+def draw_direction(
+    key: Key[Array, ""], noise: Float[Array, "batch *size 1"]
+) -> Float[Array, "batch *size 1"]:
+    """Draws the standard normal directions in which images move, of the shape of `noise` and split like it."""
+    keys = example_keys(key, len(noise))
+    direction = jax.vmap(lambda own: jax.random.normal(own, noise.shape[1:]))(keys)
+    return collectives.split_alike(direction, noise)
+
+
 def path_penalty(
-    generator: Any, params: PyTree, mean_length: Float[Array, ""], inputs: Inputs, key: Key[Array, ""]
+    generator: Any,
+    params: PyTree,
+    mean_length: Float[Array, ""],
+    inputs: Inputs,
+    direction: Float[Array, "batch *size 1"],
 ) -> tuple[Float[Array, " batch"], Float[Array, ""]]:
     """Squared distances of path lengths from their moving mean, and that mean after this batch.
 
@@ -108,19 +122,16 @@ def path_penalty(
         params: its parameters.
         mean_length: the moving mean so far.
         inputs: of the images.
-        key: of the directions in which images move.
+        direction: in which the images move, from `draw_direction`.
 
     Reference: Hong et al., 3D-StyleGAN, equation 1.
     """
     variables = {"params": params}
     styles = generator.apply(variables, inputs.latents, inputs.crossover, method="map")
-    keys = example_keys(key, len(styles))
-    direction = jax.vmap(lambda own: jax.random.normal(own, inputs.noise[-1].shape[1:]))(keys)
 
     def synthesise(styles):
         return generator.apply(variables, styles, inputs.noise, method="synthesise")
 
-    direction = collectives.split_alike(direction, inputs.noise[-1])
     return adversarial.path_length_penalty(
         adversarial.path_lengths(synthesise, styles, direction), mean_length
     )

@@ -14,7 +14,7 @@ Kernels are (*window, in, out), as in `jax.lax` with "HWIO" and in flax. The `we
 import itertools
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -22,9 +22,11 @@ from jax import lax
 from jaxtyping import Array, Float, Shaped
 
 from jaxmed.ops import convolution_forms as forms
-from jaxmed.ops import polyphase
+from jaxmed.ops import planar_convolution, polyphase
 
 _NUM_VOLUME_AXES = 3
+_MIN_PRODUCT_CHANNELS = 48  # of slices or images; below, lax's gradient of the kernel is as fast on a CPU
+_MAX_PRODUCT_SIZE = 2**28  # elements of what is multiplied for it, 1 GiB in float32
 
 
 def conv(
@@ -43,6 +45,10 @@ def conv(
     are sums of shifted products, and volumes on a single device are convolved as slices whose channels hold
     the taps along depth. Everything else, and volumes on accelerators or over several devices, is left to
     `jax.lax`, which keeps a split depth split.
+
+    On a single CPU the gradient of a kernel for 48 channels or more (16 of volumes, by a window of 3) is a
+    matrix product, see `planar_convolution`, unless that takes more than 1 GiB for its operand; such
+    convolutions have no forward-mode derivatives there.
 
     Args:
         x: (batch, *spatial, in_channels), with one to three spatial axes.
@@ -83,9 +89,16 @@ def _conv_dense(
     window = kernel.shape[:-2]
     if math.prod(window) == 1 and not any(map(any, pads)):
         return forms.pointwise(x, kernel, strides)
-    if len(window) == _NUM_VOLUME_AXES and _on_cpu() and jax.device_count() == 1:
-        return forms.stacked_taps(x, kernel, strides, pads, dilations)
-    return forms.native(x, kernel, strides, pads, dilations)
+    if len(window) == 1 or not _on_cpu() or jax.device_count() > 1:
+        return forms.native(x, kernel, strides, pads, dilations)
+    is_volume = len(window) == _NUM_VOLUME_AXES
+    num_stacked = window[0] if is_volume else 1
+    is_wide = num_stacked * kernel.shape[-2] >= _MIN_PRODUCT_CHANNELS
+    fits = num_stacked * window[-1] * x.size <= _MAX_PRODUCT_SIZE
+    convolve: Any = planar_convolution.conv if is_wide and fits else forms.native
+    if is_volume:
+        return forms.stacked_taps(x, kernel, strides, pads, dilations, convolve=convolve)
+    return convolve(x, kernel, strides, pads, dilations)
 
 
 def _on_cpu() -> bool:

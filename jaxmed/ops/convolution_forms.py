@@ -8,7 +8,7 @@ All take x (batch, *spatial, in_channels), a kernel (*window, in_channels / grou
 entry for each spatial axis in `strides`, `pads` (zeros before and behind) and `dilations`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -66,18 +66,21 @@ def stacked_taps(
     strides: Sequence[int],
     pads: Pads,
     dilations: Sequence[int],
+    *,
+    convolve: Callable[..., Array] = native,
 ) -> Float[Array, "batch out_depth out_height out_width out_channels"]:
     """A volume's convolution as one of its slices: the taps along depth become channels.
 
     Slice d of the stacked volume holds the slices that the window meets at d. Batch and depth are then one
-    axis, so a depth that is split over devices would be collected: this form is for one device.
+    axis, so a depth that is split over devices would be collected: this form is for one device. `convolve`
+    convolves the slices.
     """
     size = _output_size(x.shape[1], kernel.shape[0], strides[0], pads[0], dilations[0])
     starts = [tap * dilations[0] - pads[0][0] for tap in range(kernel.shape[0])]
     stacked = jnp.concatenate([polyphase.window(x, 1, start, size, strides[0]) for start in starts], -1)
     flat_kernel = kernel.transpose(1, 2, 0, 3, 4).reshape(*kernel.shape[1:3], -1, kernel.shape[-1])
     slices = stacked.reshape(-1, *stacked.shape[2:])
-    y = native(slices, flat_kernel, strides[1:], pads[1:], dilations[1:])
+    y = convolve(slices, flat_kernel, tuple(strides[1:]), tuple(pads[1:]), tuple(dilations[1:]))
     return y.reshape(x.shape[0], size, *y.shape[1:])
 
 

@@ -30,6 +30,7 @@ class Linear(NamedTuple):
 
 draw = jax.jit(style_gan.draw_inputs, static_argnums=(0, 2, 3))
 path_penalty = jax.jit(style_gan.path_penalty, static_argnums=0)
+draw_direction = jax.jit(style_gan.draw_direction)
 
 
 def test_inputs_of_an_example_do_not_depend_on_the_batch():
@@ -51,7 +52,8 @@ def test_path_lengths_of_a_linear_generator():
     """J^T y of layer s is params[s] y, so that the length is |y| sqrt(mean params^2) / sqrt(4 pixels)."""
     generator, params = Linear(), np.array([1, -2, 3], np.float32)
     inputs = draw(generator, jax.random.key(0), 3000)
-    penalties, mean = path_penalty(generator, params, np.zeros((), np.float32), inputs, jax.random.key(1))
+    direction = draw_direction(jax.random.key(1), inputs.noise[-1])
+    penalties, mean = path_penalty(generator, params, np.zeros((), np.float32), inputs, direction)
     chi = np.sqrt(2) * 1.3293403881791370 / 1.0  # mean norm of four standard normal numbers
     assert mean == pytest.approx(0.01 * chi * np.sqrt(14 / 3) / 2, rel=0.02)
     assert penalties.shape == (3000,)
@@ -66,7 +68,8 @@ def test_the_penalty_weighs_as_often_as_it_is_left_out():
     params, key, mean_length = np.ones(3, np.float32), jax.random.key(1), np.zeros((), np.float32)
     values, mean = jax.jit(game.regulariser.loss)(params, {}, mean_length, inputs, key)
     few = Inputs(*jax.jit(lambda arrays: jax.tree.map(lambda array: array[::2], arrays))(tuple(inputs)))
-    penalties, wanted = path_penalty(generator, params, mean_length, few, key)
+    direction = draw_direction(key, few.noise[-1])
+    penalties, wanted = path_penalty(generator, params, mean_length, few, direction)
     np.testing.assert_allclose(values, 32 * np.asarray(penalties), rtol=1e-6)
     assert mean == wanted and game.regulariser.every == 16
 

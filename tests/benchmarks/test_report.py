@@ -43,6 +43,10 @@ def test_a_missed_target_has_its_cause():
     text = report.to_markdown([entry(2.5, 1.0, parts=parts)], "plot.png")
     assert "missed: forward 2.00, backward 4.00 |" in text
     assert "| a step | forward | 50 ms | 200 ms | 1.00 (0.50 - 1.50) |" in text
+    parts = {name: {**parts["forward"], "ratio": {**spread["ratio"]}} for name in ("critic", "path length")}
+    parts["critic"]["ratio"]["median"] = 3.0
+    text = report.to_markdown([entry(2.5, 1.0, parts=parts)], "plot.png")
+    assert "missed: critic 3.00, path length 1.00 |" in text
     assert "missed: parts not measured" in report.to_markdown([entry(2.5, 1.0)], "plot.png")
 
 

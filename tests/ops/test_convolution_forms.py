@@ -70,11 +70,15 @@ CASES = {
     "volume anisotropic": ((4, 5, 6), (1, 3, 3), (2, 3), {"stride": (1, 2, 2), "padding": "SAME"}),
     "volume of one channel": ((6, 5, 7), (5, 3, 5), (1, 2), {"stride": 2, "padding": "VALID"}),
     "volume dilated": ((7, 6, 5), (3, 3, 3), (2, 2), {"stride": 1, "padding": "SAME", "dilation": 2}),
+    "volume wide": ((4, 3, 5), (3, 3, 3), (16, 2), {"stride": 1, "padding": "SAME"}),
+    "volume wide strided": ((4, 6, 5), (3, 3, 3), (17, 3), {"stride": 2, "padding": 1}),
     "volume pads": ((3, 4, 5), (2, 3, 2), (2, 2), {"stride": 1, "padding": ((0, 2), (1, 0), (3, 1))}),
     "volume grouped": ((5, 4, 3), (3, 3, 3), (4, 6), {"stride": 1, "padding": "SAME", "num_groups": 2}),
     "volume depthwise": ((5, 4, 3), (3, 3, 3), (3, 3), {"stride": 1, "padding": "SAME", "num_groups": 3}),
     "image": ((5, 6), (3, 3), (2, 3), {"stride": 1, "padding": "SAME"}),
     "image strided": ((7, 6), (4, 4), (2, 3), {"stride": 2, "padding": 1}),
+    "image wide": ((5, 6), (3, 3), (48, 2), {"stride": 1, "padding": "SAME"}),
+    "image wide strided": ((7, 6), (5, 5), (50, 3), {"stride": 2, "padding": "SAME"}),
     "image grouped": ((5, 6), (3, 3), (4, 6), {"stride": 2, "padding": 1, "num_groups": 2}),
     "image depthwise": ((5, 6), (3, 3), (3, 6), {"stride": 1, "padding": "SAME", "num_groups": 3}),
     "image depthwise strided": (
@@ -129,6 +133,22 @@ def test_one_cpu_takes_slices_and_products_and_others_take_lax(monkeypatch):
     assert rank_of_convolution(4, num_groups=4) == []
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert rank_of_convolution(2) == rank_of_convolution(1) == rank_of_convolution(4, num_groups=4) == [5]
+
+
+@pytest.mark.parametrize(("channels", "num_products"), [(15, 0), (16, 1)])
+def test_the_kernels_gradient_of_wide_volumes_is_a_product_on_one_cpu(channels, num_products, monkeypatch):
+    def count_products():
+        def gradient(x, kernel):
+            return jax.grad(lambda kernel: convolution.conv(x, kernel).sum())(kernel)
+
+        arguments = sample((1, 4, 4, 4, channels)), sample((3, 3, 3, channels, 2))
+        return str(jax.make_jaxpr(gradient)(*arguments)).count("dot_general[")
+
+    assert count_products() == 0  # eight devices
+    monkeypatch.setattr(jax, "device_count", lambda: 1)
+    assert count_products() == num_products
+    monkeypatch.setattr(convolution, "_MAX_PRODUCT_SIZE", 9 * 64 * channels - 1)
+    assert count_products() == 0
 
 
 def test_point_windows_are_matrix_products():

@@ -1,0 +1,123 @@
+"""Convolution of images on one CPU, whose kernel has its gradient from one matrix product.
+
+XLA computes that gradient as a convolution with a window of the whole image, which on CPUs takes several
+times as long as the convolution itself. Here every derivative of any order is again one of three sums: the
+convolution, its adjoint in the image, and its adjoint in the kernel. Derivatives are reverse mode; forward
+mode (`jax.jvp`, `jax.hessian`) is refused by JAX.
+
+All take x (batch, height, width, in_channels), a kernel (*window, in_channels, out_channels), and two entries
+in `strides`, `pads` (zeros before and behind) and `dilations`, which are tuples.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxmed.ops import convolution_forms as forms
+from jaxmed.ops import polyphase
+
+Pair = tuple[int, int]
+Pads = tuple[Pair, Pair]
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def conv(
+    x: Float[Array, "batch height width in_channels"],
+    kernel: Float[Array, "kernel_height kernel_width in_channels out_channels"],
+    strides: Pair,
+    pads: Pads,
+    dilations: Pair,
+) -> Float[Array, "batch out_height out_width out_channels"]:
+    """The convolution of `jax.lax`."""
+    return forms.native(x, kernel, strides, pads, dilations)
+
+
+def _conv_forward(x, kernel, strides, pads, dilations):
+    return conv(x, kernel, strides, pads, dilations), (x, kernel)
+
+
+def _conv_backward(strides, pads, dilations, residuals, cotangent):
+    x, kernel = residuals
+    return (
+        _image_gradient(cotangent, kernel, x.shape, strides, pads, dilations),
+        kernel_gradient(x, cotangent, kernel.shape[:2], strides, pads, dilations),
+    )
+
+
+conv.defvjp(_conv_forward, _conv_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def kernel_gradient(
+    x: Float[Array, "batch height width in_channels"],
+    cotangent: Float[Array, "batch out_height out_width out_channels"],
+    window: Pair,
+    strides: Pair,
+    pads: Pads,
+    dilations: Pair,
+) -> Float[Array, "kernel_height kernel_width in_channels out_channels"]:
+    """The sum over the batch and all places of what each tap of the kernel sees, times the cotangent.
+
+    Taps along the width become channels of the image, taps along the height become channels of the cotangent
+    (of the image too, where the stride is above 1), and one product of both, accumulated in float32 at least,
+    has all sums: each is computed once. Channels come first, as the product takes them on a CPU.
+
+    Args:
+        x: (batch, height, width, in_channels).
+        cotangent: of the convolution, (batch, out_height, out_width, out_channels).
+        window: of the kernel.
+        strides: of the convolution.
+        pads: likewise.
+        dilations: likewise.
+    """
+    (before, _), (left, _) = pads
+    rows, columns = (
+        [tap * dilation for tap in range(size)] for size, dilation in zip(window, dilations, strict=True)
+    )
+    image, errors = (array.transpose(3, 0, 1, 2) for array in (x, cotangent))
+    _, _, height, width = errors.shape
+    taps = [polyphase.window(image, 3, column - left, width, strides[1]) for column in columns]
+    if strides[0] == 1:
+        shifted = [polyphase.window(errors, 2, before - row, x.shape[1]) for row in rows]
+        product = _multiply(jnp.concatenate(taps), jnp.concatenate(shifted))
+        shape = (window[1], x.shape[-1], window[0], cotangent.shape[-1])
+        return product.reshape(shape).transpose(2, 0, 1, 3)
+    taps = [polyphase.window(part, 2, row - before, height, strides[0]) for row in rows for part in taps]
+    return _multiply(jnp.concatenate(taps), errors).reshape(*window, x.shape[-1], -1)
+
+
+def _kernel_gradient_forward(x, cotangent, *geometry):
+    return kernel_gradient(x, cotangent, *geometry), (x, cotangent)
+
+
+def _kernel_gradient_backward(window, strides, pads, dilations, residuals, kernel):
+    x, cotangent = residuals
+    return (
+        _image_gradient(cotangent, kernel, x.shape, strides, pads, dilations),
+        conv(x, kernel, strides, pads, dilations),
+    )
+
+
+kernel_gradient.defvjp(_kernel_gradient_forward, _kernel_gradient_backward)
+
+
+def _image_gradient(cotangent, kernel, shape, strides, pads, dilations):
+    """The adjoint of the convolution in the image, itself a convolution where the strides are 1."""
+    if strides != (1, 1):
+        zeros = jnp.zeros(shape, cotangent.dtype)
+        return jax.vjp(lambda x: forms.native(x, kernel, strides, pads, dilations), zeros)[1](cotangent)[0]
+    own_pads = tuple(
+        ((taps - 1) * dilation - before, size - out_size + before)
+        for taps, dilation, (before, _), size, out_size in zip(
+            kernel.shape[:2], dilations, pads, shape[1:3], cotangent.shape[1:3], strict=True
+        )
+    )
+    return conv(cotangent, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), strides, own_pads, dilations)
+
+
+def _multiply(x, y):
+    """Sum over the batch and all places of the products of channels."""
+    precise = jnp.promote_types(x.dtype, jnp.float32)
+    return jnp.einsum("inhw,onhw->io", x, y, preferred_element_type=precise).astype(x.dtype)
