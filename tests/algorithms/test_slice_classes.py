@@ -97,7 +97,7 @@ def test_a_network_learns_planes_places_and_labels():
     batch = {"volume": volumes.repeat(4, axis=0), "label": labels.repeat(4)}
     state, step = jax.jit(algorithm.init)(jax.random.key(0), batch), jax.jit(algorithm.step)
     losses = []
-    for number in range(60):
+    for number in range(150):
         state, metrics = step(state, batch, jax.random.key(number))
         losses.append(float(metrics["loss"]))
     assert losses[0] == pytest.approx(np.log(CLASSES.num_classes), rel=0.3)
