@@ -71,7 +71,7 @@ def test_mirror_images_have_the_same_places_along_the_mirrored_axis():
 
 
 def test_places_of_any_size_are_classes():
-    for size in range(4, 40):
+    for size in (4, 5, 6, 7, 9, 14, 23, 39):
         places = places_along(size)
         assert places.min() >= 0 and places.max() <= 4
 
