@@ -71,7 +71,7 @@ def test_mirror_images_have_the_same_places_along_the_mirrored_axis():
 
 
 def test_places_of_any_size_are_classes():
-    for size in range(4, 40):
+    for size in (4, 5, 6, 7, 9, 14, 23, 39):
         places = places_along(size)
         assert places.min() >= 0 and places.max() <= 4
 
@@ -97,7 +97,7 @@ def test_a_network_learns_planes_places_and_labels():
     batch = {"volume": volumes.repeat(4, axis=0), "label": labels.repeat(4)}
     state, step = jax.jit(algorithm.init)(jax.random.key(0), batch), jax.jit(algorithm.step)
     losses = []
-    for number in range(60):
+    for number in range(150):
         state, metrics = step(state, batch, jax.random.key(number))
         losses.append(float(metrics["loss"]))
     assert losses[0] == pytest.approx(np.log(CLASSES.num_classes), rel=0.3)
