@@ -102,7 +102,7 @@ def style_game(generator: Any, settings: Settings, real: Callable[[Batch], jax.A
 def draw_direction(
     key: Key[Array, ""], noise: Float[Array, "batch *size 1"]
 ) -> Float[Array, "batch *size 1"]:
-    """Draws the standard normal directions in which images move, of the shape of `noise` and split like it."""
+    """Draws standard normal directions in which images move, of the shape of `noise` and split like it."""
     keys = example_keys(key, len(noise))
     direction = jax.vmap(lambda own: jax.random.normal(own, noise.shape[1:]))(keys)
     return collectives.split_alike(direction, noise)
