@@ -60,9 +60,9 @@ def kernel_gradient(
 ) -> Float[Array, "kernel_height kernel_width in_channels out_channels"]:
     """The sum over the batch and all places of what each tap of the kernel sees, times the cotangent.
 
-    Taps along the width become channels of the image, taps along the height become channels of the cotangent
-    (of the image too, where the stride is above 1), and one product of both, accumulated in float32 at least,
-    has all sums: each is computed once. Channels come first, as the product takes them on a CPU.
+    One product, accumulated in float32 at least, has all sums: taps along the width become channels of the
+    image, taps along the height channels of the cotangent, and channels come first, as the product takes them
+    on a CPU. With strides all taps become channels of the image.
 
     Args:
         x: (batch, height, width, in_channels).
@@ -76,16 +76,20 @@ def kernel_gradient(
     rows, columns = (
         [tap * dilation for tap in range(size)] for size, dilation in zip(window, dilations, strict=True)
     )
-    image, errors = (array.transpose(3, 0, 1, 2) for array in (x, cotangent))
-    _, _, height, width = errors.shape
-    taps = [polyphase.window(image, 3, column - left, width, strides[1]) for column in columns]
-    if strides[0] == 1:
-        shifted = [polyphase.window(errors, 2, before - row, x.shape[1]) for row in rows]
-        product = _multiply(jnp.concatenate(taps), jnp.concatenate(shifted))
-        shape = (window[1], x.shape[-1], window[0], cotangent.shape[-1])
-        return product.reshape(shape).transpose(2, 0, 1, 3)
-    taps = [polyphase.window(part, 2, row - before, height, strides[0]) for row in rows for part in taps]
-    return _multiply(jnp.concatenate(taps), errors).reshape(*window, x.shape[-1], -1)
+    height, width = cotangent.shape[1:3]
+    if strides == (1, 1):
+        image, errors = (array.transpose(3, 0, 1, 2) for array in (x, cotangent))
+        seen = jnp.concatenate([polyphase.window(image, 3, column - left, width) for column in columns])
+        told = jnp.concatenate([polyphase.window(errors, 2, before - row, x.shape[1]) for row in rows])
+        product = _multiply("onhw,inhw->oi", told, seen)
+        shape = (window[0], cotangent.shape[-1], window[1], x.shape[-1])
+        return product.reshape(shape).transpose(0, 2, 3, 1)
+    parts = [polyphase.window(x, 1, row - before, height, strides[0]) for row in rows]
+    taps = [
+        polyphase.window(part, 2, column - left, width, strides[1]) for part in parts for column in columns
+    ]
+    product = _multiply("nhwi,nhwo->io", jnp.concatenate(taps, -1), cotangent)
+    return product.reshape(*window, x.shape[-1], -1)
 
 
 def _kernel_gradient_forward(x, cotangent, *geometry):
@@ -117,7 +121,6 @@ def _image_gradient(cotangent, kernel, shape, strides, pads, dilations):
     return conv(cotangent, jnp.flip(kernel, (0, 1)).swapaxes(2, 3), strides, own_pads, dilations)
 
 
-def _multiply(x, y):
-    """Sum over the batch and all places of the products of channels."""
+def _multiply(axes, x, y):
     precise = jnp.promote_types(x.dtype, jnp.float32)
-    return jnp.einsum("inhw,onhw->io", x, y, preferred_element_type=precise).astype(x.dtype)
+    return jnp.einsum(axes, x, y, preferred_element_type=precise).astype(x.dtype)
