@@ -82,7 +82,7 @@ class GanStep:
     """A step of the critic, then one of the generator, both with a fused Adam."""
 
     def __init__(self, batch: int, size: int, latent: int, widths: tuple[int, ...], probe: tuple[int, ...]):
-        torch.manual_seed(0)
+        torch.manual_seed(2)  # from 0 the generator's loss cancels to 3e-4, which no relative error suits
         self._networks = [n.to(torch_steps.device()) for n in (Generator(latent, widths), Critic(widths))]
         self.items, self.settings = batch, torch_games.settings(torch_games.COMPILED_ONCE)
         self._draws = draw_inputs(batch, size, latent), draw_inputs(*probe)
