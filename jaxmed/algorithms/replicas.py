@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax.typing import DTypeLike
 
+from jaxmed.ops import backend
 from jaxmed.train.fit import Algorithm
 from jaxmed.train.mesh import NO_VOLUMES, Volumes
 from jaxmed.types import Leaf, PyTree
@@ -40,7 +41,7 @@ def replicate(algorithm: Algorithm, num_members: int, *, packing: Packing = "vma
     Returns:
         An algorithm with the metrics of the members averaged, and the states of a `ReplicasState`.
     """
-    takes_turns = packing == "turns" or (packing == "auto" and _on_cpu())
+    takes_turns = packing == "turns" or (packing == "auto" and backend.on_cpu())
 
     def each(function, *args):
         return _in_turns(function, num_members, args) if takes_turns else jax.vmap(function)(*args)
@@ -66,7 +67,7 @@ def replicate(algorithm: Algorithm, num_members: int, *, packing: Packing = "vma
 
 def _in_turns(function: Callable[..., PyTree], num_members: int, args: tuple[PyTree, ...]) -> PyTree:
     """Like `jax.vmap(function)(*args)`, one member after the other."""
-    if not _on_cpu():
+    if not backend.on_cpu():
         return jax.lax.map(lambda own: function(*own), args)
     # XLA computes convolutions inside loops of CPU programs many times slower.
     each = [function(*_member(args, number)) for number in range(num_members)]
@@ -75,10 +76,6 @@ def _in_turns(function: Callable[..., PyTree], num_members: int, args: tuple[PyT
 
 def _member(tree: PyTree, number: int | jax.Array) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[number], tree)
-
-
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
 
 
 def batch_shapes(

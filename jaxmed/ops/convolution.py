@@ -21,8 +21,8 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
+from jaxmed.ops import backend, planar_convolution, polyphase
 from jaxmed.ops import convolution_forms as forms
-from jaxmed.ops import planar_convolution, polyphase
 
 _NUM_VOLUME_AXES = 3
 _MIN_PRODUCT_CHANNELS = 48  # of slices or images; below, lax's gradient of the kernel is as fast on a CPU
@@ -74,7 +74,7 @@ def conv(
     x, kernel = x.astype(dtype), kernel.astype(dtype)
     if num_groups == 1:
         return _conv_dense(x, kernel, strides, pads, dilations)
-    if not _on_cpu():
+    if not backend.on_cpu():
         return forms.native(x, kernel, strides, pads, dilations, num_groups=num_groups)
     if kernel.shape[-2] == 1:
         return forms.shifted_products(x, kernel, strides, pads, dilations)
@@ -89,7 +89,7 @@ def _conv_dense(
     window = kernel.shape[:-2]
     if math.prod(window) == 1 and not any(map(any, pads)):
         return forms.pointwise(x, kernel, strides)
-    if len(window) == 1 or not _on_cpu() or jax.device_count() > 1:
+    if len(window) == 1 or not backend.on_cpu() or jax.device_count() > 1:
         return forms.native(x, kernel, strides, pads, dilations)
     is_volume = len(window) == _NUM_VOLUME_AXES
     num_stacked = window[0] if is_volume else 1
@@ -99,10 +99,6 @@ def _conv_dense(
     if is_volume:
         return forms.stacked_taps(x, kernel, strides, pads, dilations, convolve=convolve)
     return convolve(x, kernel, strides, pads, dilations)
-
-
-def _on_cpu() -> bool:
-    return jax.default_backend() == "cpu"
 
 
 def _check_shapes(x: jax.Array, kernel: jax.Array, num_groups: int) -> None:

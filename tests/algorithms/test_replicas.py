@@ -7,6 +7,7 @@ import pytest
 from jaxmed.algorithms import replicas
 from jaxmed.algorithms.supervised import supervised
 from jaxmed.models.perceptron import Perceptron
+from jaxmed.ops import backend
 
 MEMBERS = 3
 
@@ -28,9 +29,9 @@ def batch():
     }
 
 
-@pytest.mark.parametrize("packing, backend", [("vmap", "cpu"), ("turns", "cpu"), ("turns", "gpu")])
-def test_members_train_as_they_would_alone(packing, backend, monkeypatch):
-    monkeypatch.setattr(replicas, "_on_cpu", lambda: backend == "cpu")
+@pytest.mark.parametrize("packing, platform", [("vmap", "cpu"), ("turns", "cpu"), ("turns", "gpu")])
+def test_members_train_as_they_would_alone(packing, platform, monkeypatch):
+    monkeypatch.setattr(backend, "on_cpu", lambda: platform == "cpu")
     together = replicas.replicate(member(), MEMBERS, packing=packing)
     state = jax.jit(together.init)(jax.random.key(0), batch())
     step = jax.jit(together.step)
@@ -54,6 +55,19 @@ def test_members_train_as_they_would_alone(packing, backend, monkeypatch):
             state.members,
             alone[m],
         )
+
+
+@pytest.mark.parametrize("is_cpu, wanted", [(True, "turns"), (False, "vmap")])
+def test_members_that_convolve_take_turns_on_cpus_alone(is_cpu, wanted, monkeypatch):
+    monkeypatch.setattr(backend, "on_cpu", lambda: is_cpu)
+    shapes = jax.eval_shape(replicas.replicate(member(), MEMBERS).init, jax.random.key(0), batch())
+
+    def program(packing):
+        step = replicas.replicate(member(), MEMBERS, packing=packing).step
+        return str(jax.make_jaxpr(step)(shapes, batch(), jax.random.key(1)))
+
+    assert program("auto") == program(wanted)
+    assert program("turns") != program("vmap")
 
 
 def test_shapes_of_a_batch_are_those_of_examples_by_batch_and_member():
