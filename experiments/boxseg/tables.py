@@ -74,7 +74,7 @@ def _iou_claims() -> tuple[Claim, ...]:
 TABLES = {
     "table1": Table(
         caption="Dice of test volumes by the labels of the training volumes, mean (std) over the test cases "
-        "of three test sets.",
+        "of all test sets.",
         metrics=("dice",),
         rows=lambda preset: rows("dice", preset),
         claims=_dice_claims(),
@@ -82,7 +82,7 @@ TABLES = {
     ),
     "table2": Table(
         caption="Intersection over union of boxes with the tight boxes of slices, mean (std) over the test "
-        "cases of three test sets. Tight boxes have 1 by definition, and full supervision needs none.",
+        "cases of all test sets. Tight boxes have 1 by definition, and full supervision needs none.",
         metrics=("box iou",),
         rows=lambda preset: rows("box iou", preset),
         claims=_iou_claims(),
