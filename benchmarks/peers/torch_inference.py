@@ -3,7 +3,7 @@
 import copy
 import functools
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from monai import inferers
 from benchmarks.peers import parity, torch_networks, torch_steps
 from benchmarks.peers.work import Probe, Run
 
-OVERLAP, WINDOWS_AT_ONCE = 0.5, 4
+OVERLAP = 0.5
+_WINDOWS_AT_ONCE = {"4 windows at once": 4, "1 window at once": 1}
 
 
 class SlidingWindow:
@@ -25,15 +26,18 @@ class SlidingWindow:
         self._network = torch_networks.UNet(3, widths, "instance").to(torch_steps.device()).eval()
         self._volume, self._window = draw_volume(volume), window
         self.settings = tuple(
-            f"{mode}, channels {layout}" for mode in ("eager", "compiled") for layout in ("first", "last")
+            f"{mode}, channels {layout}, {windows}"
+            for mode in ("eager", "compiled")
+            for layout in ("first", "last")
+            for windows in _WINDOWS_AT_ONCE
         )
 
-    def _infer(self, network: torch.nn.Module, weighting: str) -> Run:
+    def _infer(self, network: Callable, windows_at_once: int, weighting: str) -> Run:
         volume = torch.from_numpy(parity.channels_first(self._volume[None]))
         infer = functools.partial(
             inferers.sliding_window_inference,
             roi_size=(self._window,) * 3,
-            sw_batch_size=WINDOWS_AT_ONCE,
+            sw_batch_size=windows_at_once,
             overlap=OVERLAP,
             mode=weighting,
             sw_device=torch_steps.device(),
@@ -54,7 +58,9 @@ class SlidingWindow:
         def predict(windows: torch.Tensor) -> torch.Tensor:
             return network(windows.contiguous(memory_format=layout))
 
-        return self._infer(torch.compile(predict) if "compiled" in setting else predict, "gaussian")
+        windows_at_once = next(count for name, count in _WINDOWS_AT_ONCE.items() if setting.endswith(name))
+        predictor = torch.compile(predict) if "compiled" in setting else predict
+        return self._infer(predictor, windows_at_once, "gaussian")
 
     def parts(self, setting: str) -> Mapping[str, Run]:
         """None."""
@@ -62,7 +68,7 @@ class SlidingWindow:
 
     def probe(self) -> Probe:
         """Weights and logits, windows counting alike: MONAI bounds its Gaussian weights from below."""
-        outputs = self._infer(self._network, "constant")()
+        outputs = self._infer(self._network, 1, "constant")()
         weights = {
             parity.WEIGHT + name: parameter.detach().cpu().numpy()
             for name, parameter in self._network.named_parameters()

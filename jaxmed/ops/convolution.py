@@ -26,7 +26,6 @@ from jaxmed.ops import convolution_forms as forms
 
 _NUM_VOLUME_AXES = 3
 _MIN_PRODUCT_CHANNELS = 48  # of slices or images; below, lax's gradient of the kernel is as fast on a CPU
-_MAX_PRODUCT_SIZE = 2**28  # elements of what is multiplied for it, 1 GiB in float32
 
 
 def conv(
@@ -47,8 +46,7 @@ def conv(
     `jax.lax`, which keeps a split depth split.
 
     On a single CPU the gradient of a kernel for 48 channels or more (16 of volumes, by a window of 3) is a
-    matrix product, see `planar_convolution`, unless that takes more than 1 GiB for its operand; such
-    convolutions have no forward-mode derivatives there.
+    matrix product, see `planar_convolution`; such convolutions have no forward-mode derivatives there.
 
     Args:
         x: (batch, *spatial, in_channels), with one to three spatial axes.
@@ -94,8 +92,7 @@ def _conv_dense(
     is_volume = len(window) == _NUM_VOLUME_AXES
     num_stacked = window[0] if is_volume else 1
     is_wide = num_stacked * kernel.shape[-2] >= _MIN_PRODUCT_CHANNELS
-    fits = num_stacked * window[-1] * x.size <= _MAX_PRODUCT_SIZE
-    convolve: Any = planar_convolution.conv if is_wide and fits else forms.native
+    convolve: Any = planar_convolution.conv if is_wide else forms.native
     if is_volume:
         return forms.stacked_taps(x, kernel, strides, pads, dilations, convolve=convolve)
     return convolve(x, kernel, strides, pads, dilations)

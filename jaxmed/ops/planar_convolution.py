@@ -10,9 +10,11 @@ in `strides`, `pads` (zeros before and behind) and `dilations`, which are tuples
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from jaxmed.ops import convolution_forms as forms
@@ -20,6 +22,8 @@ from jaxmed.ops import polyphase
 
 Pair = tuple[int, int]
 Pads = tuple[Pair, Pair]
+
+_MAX_OPERAND_SIZE = 2**28  # elements, 1 GiB in float32
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
@@ -62,7 +66,8 @@ def kernel_gradient(
 
     One product, accumulated in float32 at least, has all sums: taps along the width become channels of the
     image, taps along the height channels of the cotangent, and channels come first, as the product takes them
-    on a CPU. With strides all taps become channels of the image.
+    on a CPU. With strides all taps become channels of the image. A batch for which an operand would exceed
+    1 GiB (of float32) is taken in parts, down to single images, one after the other.
 
     Args:
         x: (batch, height, width, in_channels).
@@ -72,6 +77,26 @@ def kernel_gradient(
         pads: likewise.
         dilations: likewise.
     """
+    operand_size = _operand_size(x.size, cotangent.size, window, strides)
+    num_parts = max(min(-(-operand_size // _MAX_OPERAND_SIZE), len(x)), 1)
+    images, errors = (jnp.array_split(array, num_parts) for array in (x, cotangent))
+    total = _sum_products(images[0], errors[0], window, strides, pads, dilations)
+    for image, error in zip(images[1:], errors[1:], strict=True):
+        # Without the barrier all operands would be made at once.
+        image, error, total = lax.optimization_barrier((image, error, total))
+        total += _sum_products(image, error, window, strides, pads, dilations)
+    return total.astype(x.dtype)
+
+
+def _operand_size(size, out_size, window, strides):
+    """Elements of the larger operand of the product, or somewhat more."""
+    if strides == (1, 1):
+        return max(window[1] * size, window[0] * out_size)
+    return max(math.prod(window) * size // math.prod(strides), out_size)
+
+
+def _sum_products(x, cotangent, window, strides, pads, dilations):
+    """The gradient of a kernel by some images, in float32 at least."""
     (before, _), (left, _) = pads
     rows, columns = (
         [tap * dilation for tap in range(size)] for size, dilation in zip(window, dilations, strict=True)
@@ -123,4 +148,4 @@ def _image_gradient(cotangent, kernel, shape, strides, pads, dilations):
 
 def _multiply(axes, x, y):
     precise = jnp.promote_types(x.dtype, jnp.float32)
-    return jnp.einsum(axes, x, y, preferred_element_type=precise).astype(x.dtype)
+    return jnp.einsum(axes, x, y, preferred_element_type=precise)

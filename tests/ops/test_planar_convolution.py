@@ -83,6 +83,20 @@ def test_the_kernels_gradient_is_no_convolution():
     assert text.count("conv_general_dilated[") == 2  # the convolution and, unused, its adjoint in the image
 
 
+@pytest.mark.parametrize("case", ["plain", "strided"])
+@pytest.mark.parametrize("num_parts", [2, 3])
+def test_a_batch_that_is_too_large_is_taken_in_parts(case, num_parts, monkeypatch):
+    ours, native, x, kernel = draw(case)
+    x = jnp.concatenate([x, x[:1] + 1])
+    wanted = first(native, x, kernel)
+    size = planar_convolution._operand_size(x.size, wanted[0].size, kernel.shape[:2], CASES[case][2])
+    monkeypatch.setattr(planar_convolution, "_MAX_OPERAND_SIZE", -(-size // num_parts))
+    evaluate = jax.jit(lambda x, kernel: first(ours, x, kernel))
+    for own, other in zip(evaluate(x, kernel), wanted, strict=True):
+        np.testing.assert_allclose(own, other, rtol=0, atol=1e-6 * np.abs(other).max())
+    assert str(jax.make_jaxpr(evaluate)(x, kernel)).count("dot_general[") == num_parts
+
+
 def test_bfloat16_is_summed_in_float32():
     x, cotangent = sample((1, 64, 64, 1), 0, jnp.bfloat16), sample((1, 64, 64, 1), 1, jnp.bfloat16)
     gradient = jax.jit(planar_convolution.kernel_gradient, static_argnums=(2, 3, 4, 5))
