@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Shaped
 
@@ -87,7 +88,7 @@ def _conv_dense(
     window = kernel.shape[:-2]
     if math.prod(window) == 1 and not any(map(any, pads)):
         return forms.pointwise(x, kernel, strides)
-    if len(window) == 1 or not backend.on_cpu() or jax.device_count() > 1:
+    if len(window) == 1 or not _on_single_cpu():
         return forms.native(x, kernel, strides, pads, dilations)
     is_volume = len(window) == _NUM_VOLUME_AXES
     num_stacked = window[0] if is_volume else 1
@@ -96,6 +97,10 @@ def _conv_dense(
     if is_volume:
         return forms.stacked_taps(x, kernel, strides, pads, dilations, convolve=convolve)
     return convolve(x, kernel, strides, pads, dilations)
+
+
+def _on_single_cpu() -> bool:
+    return backend.on_cpu() and jax.device_count() == 1
 
 
 def _check_shapes(x: jax.Array, kernel: jax.Array, num_groups: int) -> None:
@@ -193,8 +198,9 @@ def conv_transpose(
 
     Output o is the sum over t of kernel[t] z[o + t - p] along every axis, z being x with stride - 1 zeros
     between its elements and zeros around. The window k is not smaller than the stride; where they are equal,
-    it is one matrix product and `depth_to_space`. Otherwise there is one product for each shift of the input.
-    Products accumulate in float32 at least.
+    it is one matrix product and `depth_to_space`. Otherwise there is one product for each shift of the input,
+    which accumulate in float32 at least; on a single CPU, if each phase has two taps or more along every
+    axis, one `conv` for each phase, with what is said there of its derivatives.
 
     Args:
         x: (batch, *spatial, in_channels), with one to three spatial axes.
@@ -219,14 +225,9 @@ def conv_transpose(
             "size not below the stride for each axis between the batch and the channels"
         )
     taps = [_taps_by_shift(size, step, padding) for size, step in zip(window, strides, strict=True)]
-    phases: dict[tuple[int, ...], jax.Array] = {}
-    for shift in itertools.product(*taps):
-        pairs = [tuple(zip(*axes, strict=True)) for axes in itertools.product(*_at(taps, shift))]
-        products = _multiply(_shift(x, shift), jnp.concatenate([kernel[tap] for _, tap in pairs], axis=-1))
-        for (phase, _), product in zip(pairs, jnp.split(products, len(pairs), axis=-1), strict=True):
-            phases[phase] = phases[phase] + product if phase in phases else product
-    blocks = jnp.concatenate([phases[phase] for phase in sorted(phases)], axis=-1)
-    return depth_to_space(blocks.astype(jnp.result_type(x, kernel)), strides)
+    is_wide = all(size >= 2 * step for size, step in zip(window, strides, strict=True))
+    to_phases = _convolve_phases if is_wide and _on_single_cpu() else _multiply_shifts
+    return depth_to_space(to_phases(x, kernel, taps, strides), strides)
 
 
 def upsample_conv(
@@ -260,16 +261,53 @@ def upsample_conv(
     return conv_transpose(x, kernel, stride=factors, padding="TORCH")
 
 
-def _taps_by_shift(size: int, stride: int, padding: str) -> dict[int, list[tuple[int, int]]]:
-    """For every shift of the input along one axis, the (phase of the output, tap of the kernel) it meets."""
+_Taps = dict[int, list[tuple[int, int]]]
+"""For every shift of the input along one axis, the (phase of the output, tap of the kernel) it meets."""
+
+
+def _taps_by_shift(size: int, stride: int, padding: str) -> _Taps:
     excess = size - stride
     front = size - 1 - (excess // 2 if padding == "SAME" else -(-excess // 2))
-    taps: dict[int, list[tuple[int, int]]] = {}
+    taps: _Taps = {}
     for phase, tap in itertools.product(range(stride), range(size)):
         shift, rest = divmod(phase + tap - front, stride)
         if rest == 0:
             taps.setdefault(shift, []).append((phase, tap))
     return taps
+
+
+def _convolve_phases(
+    x: jax.Array, kernel: jax.Array, taps: Sequence[_Taps], strides: Sequence[int]
+) -> jax.Array:
+    """All phases of a transposed convolution as channels, each by its own part of the kernel."""
+    phases = []
+    for phase in np.ndindex(*strides):
+        part, pads = kernel, []
+        for axis, (number, of_axis) in enumerate(zip(phase, taps, strict=True)):
+            reached = sorted((s, tap) for s, pairs in of_axis.items() for its, tap in pairs if its == number)
+            (first, start), (last, stop) = reached[0], reached[-1]
+            part = lax.slice_in_dim(part, start, stop + 1, strides[axis], axis)
+            pads.append((-first, last))
+        phases.append(conv(x, part, padding=pads))
+    return jnp.concatenate(phases, axis=-1)
+
+
+def _multiply_shifts(
+    x: jax.Array, kernel: jax.Array, taps: Sequence[_Taps], strides: Sequence[int]
+) -> jax.Array:
+    """The same, by one product for each shift of the input."""
+    window = kernel.shape[:-2]
+    # Taken apart once: the gradient of indexing is as large as the kernel, for every tap.
+    parts = lax.split(kernel.reshape(-1, *kernel.shape[-2:]), [1] * math.prod(window))
+    matrices = dict(zip(np.ndindex(*window), (part[0] for part in parts), strict=True))
+    phases: dict[tuple[int, ...], jax.Array] = {}
+    for shift in itertools.product(*taps):
+        pairs = [tuple(zip(*axes, strict=True)) for axes in itertools.product(*_at(taps, shift))]
+        products = _multiply(_shift(x, shift), jnp.concatenate([matrices[tap] for _, tap in pairs], axis=-1))
+        for (phase, _), product in zip(pairs, jnp.split(products, len(pairs), axis=-1), strict=True):
+            phases[phase] = phases[phase] + product if phase in phases else product
+    blocks = jnp.concatenate([phases[phase] for phase in sorted(phases)], axis=-1)
+    return blocks.astype(jnp.result_type(x, kernel))
 
 
 def _at(taps: Sequence[dict], shift: Sequence[int]) -> list:

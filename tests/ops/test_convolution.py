@@ -58,6 +58,13 @@ def lax_reference(x, kernel, *, stride):
     return lax.conv_transpose(x, kernel, strides, "SAME", dimension_numbers=layout(num_spatial))
 
 
+@pytest.fixture(params=[8, 1])
+def num_devices(request, monkeypatch):
+    monkeypatch.setattr(jax, "device_count", lambda: request.param)
+    return request.param
+
+
+@pytest.mark.usefixtures("num_devices")
 @pytest.mark.parametrize("padding", ["SAME", "TORCH"])
 @pytest.mark.parametrize(
     ("spatial", "window", "stride"),
@@ -68,6 +75,8 @@ def lax_reference(x, kernel, *, stride):
         pytest.param((3, 4), (2, 2), 2, marks=pytest.mark.exhaustive),
         ((5, 4), (3, 3), 2),
         ((1, 3), (3, 4), 2),
+        ((2, 3), (5, 4), 2),
+        ((2, 1, 3), (4, 4, 5), 2),
         pytest.param((2, 3), (3, 3), 3, marks=pytest.mark.exhaustive),
         pytest.param((3, 4, 5), (2, 2, 2), 2, marks=pytest.mark.exhaustive),
         ((3, 2, 5), (3, 3, 3), 2),
@@ -109,6 +118,7 @@ def test_transposed_convolution_by_scipy():
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.usefixtures("num_devices")
 @pytest.mark.parametrize(
     ("spatial", "window", "factor"),
     [
@@ -145,6 +155,16 @@ def test_depth_to_space_by_reshaping(spatial, block):
     split = np.asarray(x).reshape(2, *spatial, *(block,) * num, 5).transpose(0, *order, 2 * num + 1)
     np.testing.assert_array_equal(y, split.reshape(2, *(block * size for size in spatial), 5))
     np.testing.assert_array_equal(jax.jit(convolution.space_to_depth, static_argnums=1)(y, block), x)
+
+
+def test_on_one_cpu_wide_windows_are_a_convolution_for_each_phase(num_devices):
+    def count(window):
+        arguments = sample((1, 3, 3, 2)), sample((window, window, 2, 2))
+        equations = jax.make_jaxpr(lambda *own: convolution.conv_transpose(*own))(*arguments).eqns
+        return sum(equation.primitive.name == "conv_general_dilated" for equation in equations)
+
+    assert count(3) == 0
+    assert count(4) == (4 if num_devices == 1 else 0)
 
 
 def test_no_dilation_and_no_gather_is_left():
