@@ -67,7 +67,7 @@ def kernel_gradient(
     One product, accumulated in float32 at least, has all sums: taps along the width become channels of the
     image, taps along the height channels of the cotangent, and channels come first, as the product takes them
     on a CPU. With strides all taps become channels of the image. A batch for which an operand would exceed
-    1 GiB (of float32) is taken in parts, down to single images, one after the other.
+    1 GiB (of float32) is taken in equal parts, down to single images, one after the other.
 
     Args:
         x: (batch, height, width, in_channels).
@@ -77,15 +77,25 @@ def kernel_gradient(
         pads: likewise.
         dilations: likewise.
     """
-    operand_size = _operand_size(x.size, cotangent.size, window, strides)
-    num_parts = max(min(-(-operand_size // _MAX_OPERAND_SIZE), len(x)), 1)
-    images, errors = (jnp.array_split(array, num_parts) for array in (x, cotangent))
-    total = _sum_products(images[0], errors[0], window, strides, pads, dilations)
-    for image, error in zip(images[1:], errors[1:], strict=True):
-        # Without the barrier all operands would be made at once.
-        image, error, total = lax.optimization_barrier((image, error, total))
-        total += _sum_products(image, error, window, strides, pads, dilations)
+    num_parts = _num_parts(len(x), _operand_size(x.size, cotangent.size, window, strides))
+    if num_parts == 1:
+        return _sum_products(x, cotangent, window, strides, pads, dilations).astype(x.dtype)
+    # A loop, since XLA would make the operands of all parts at once.
+    parts = [array.reshape(num_parts, -1, *array.shape[1:]) for array in (x, cotangent)]
+    products = functools.partial(
+        _sum_products, window=window, strides=strides, pads=pads, dilations=dilations
+    )
+    shape = jax.eval_shape(products, *(part[0] for part in parts))
+    total, _ = lax.scan(
+        lambda total, part: (total + products(*part), None), jnp.zeros(shape.shape, shape.dtype), parts
+    )
     return total.astype(x.dtype)
+
+
+def _num_parts(batch_size, operand_size):
+    """Into how many equal parts a batch is divided."""
+    wanted = max(-(-operand_size // _MAX_OPERAND_SIZE), 1)
+    return next((n for n in range(wanted, batch_size) if batch_size % n == 0), max(batch_size, 1))
 
 
 def _operand_size(size, out_size, window, strides):

@@ -84,17 +84,31 @@ def test_the_kernels_gradient_is_no_convolution():
 
 
 @pytest.mark.parametrize("case", ["plain", "strided"])
-@pytest.mark.parametrize("num_parts", [2, 3])
-def test_a_batch_that_is_too_large_is_taken_in_parts(case, num_parts, monkeypatch):
+@pytest.mark.parametrize(("num_images", "wanted", "num_parts"), [(4, 2, 2), (4, 3, 4), (3, 2, 3)])
+def test_a_batch_that_is_too_large_is_taken_in_equal_parts(case, num_images, wanted, num_parts, monkeypatch):
     ours, native, x, kernel = draw(case)
-    x = jnp.concatenate([x, x[:1] + 1])
-    wanted = first(native, x, kernel)
-    size = planar_convolution._operand_size(x.size, wanted[0].size, kernel.shape[:2], CASES[case][2])
-    monkeypatch.setattr(planar_convolution, "_MAX_OPERAND_SIZE", -(-size // num_parts))
+    x = jnp.concatenate([x, x + 1])[:num_images]
+    results = first(native, x, kernel)
+    size = planar_convolution._operand_size(x.size, results[0].size, kernel.shape[:2], CASES[case][2])
+    monkeypatch.setattr(planar_convolution, "_MAX_OPERAND_SIZE", -(-size // wanted))
     evaluate = jax.jit(lambda x, kernel: first(ours, x, kernel))
-    for own, other in zip(evaluate(x, kernel), wanted, strict=True):
+    for own, other in zip(evaluate(x, kernel), results, strict=True):
         np.testing.assert_allclose(own, other, rtol=0, atol=1e-6 * np.abs(other).max())
-    assert str(jax.make_jaxpr(evaluate)(x, kernel)).count("dot_general[") == num_parts
+    assert f"length={num_parts}" in str(jax.make_jaxpr(evaluate)(x, kernel))
+
+
+def test_parts_bound_the_memory(monkeypatch):
+    arguments = (jax.ShapeDtypeStruct((16, 16, 16, size), jnp.float32) for size in (32, 8))
+    geometry = ((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))
+    x, cotangent = arguments
+
+    def temporary_bytes():
+        function = jax.jit(lambda *own: planar_convolution.kernel_gradient(*own, *geometry))
+        return function.lower(x, cotangent).compile().memory_analysis().temp_size_in_bytes
+
+    whole = temporary_bytes()
+    monkeypatch.setattr(planar_convolution, "_MAX_OPERAND_SIZE", 3 * x.size // 8)
+    assert temporary_bytes() < whole / 2
 
 
 def test_bfloat16_is_summed_in_float32():
