@@ -98,9 +98,8 @@ def test_a_batch_that_is_too_large_is_taken_in_equal_parts(case, num_images, wan
 
 
 def test_parts_bound_the_memory(monkeypatch):
-    arguments = (jax.ShapeDtypeStruct((16, 16, 16, size), jnp.float32) for size in (32, 8))
+    x, cotangent = (jax.ShapeDtypeStruct((16, 16, 16, size), jnp.float32) for size in (32, 8))
     geometry = ((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1))
-    x, cotangent = arguments
 
     def temporary_bytes():
         function = jax.jit(lambda *own: planar_convolution.kernel_gradient(*own, *geometry))
