@@ -243,6 +243,8 @@ class _Players(NamedTuple):
             maker, _, memory = net.update_net(maker, optimizer, penalised)
             return maker, collectives.mean_over_devices(memory)
 
+        if regulariser.every == 1:  # no branch, in which XLA for CPUs convolves slowly
+            return *regularise(maker), loss
         is_due = state.step % regulariser.every == 0
         maker, memory = jax.lax.cond(is_due, regularise, lambda maker: (maker, state.memory), maker)
         return maker, memory, loss

@@ -97,24 +97,25 @@ def test_penalty_draws_the_slope_towards_one():
     assert states[-1].sampler["params"] is states[-1].generator.params
 
 
-def test_regulariser_has_updates_of_its_own_and_remembers():
-    """Every second step, of b^2 / 2, with the number of its calls as memory."""
+@pytest.mark.parametrize("every", [1, 2])
+def test_regulariser_has_updates_of_its_own_and_remembers(every):
+    """In every step or every second one, of b^2 / 2, with the number of its calls as memory."""
 
     def loss(params, batch_stats, memory, inputs, key):
         size = len(inputs[0])
         return jnp.broadcast_to(params["b"] ** 2 / 2, (size,)), {"calls": memory["calls"] + 1}
 
-    regulariser = gan.Regulariser(loss, {"calls": jnp.zeros(())}, every=2)
+    regulariser = gan.Regulariser(loss, {"calls": jnp.zeros(())}, every=every)
     batch = real(1)
     states, _ = run(make(regulariser=regulariser), batch, 3)
     a, b = 0.25, 0.5
     for number in range(3):
         a -= RATE * (b - batch["image"].mean())
         b += RATE * a
-        if number % 2 == 0:
+        if number % every == 0:
             b -= RATE * b
     np.testing.assert_allclose(values(states[-1]), (a, b), rtol=1e-5)
-    assert [float(state.memory["calls"]) for state in states] == [0, 1, 1, 2]
+    assert [float(state.memory["calls"]) for state in states] == [0, 1, *((2, 3) if every == 1 else (1, 2))]
 
 
 def test_losses_see_classes_and_inputs():
