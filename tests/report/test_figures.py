@@ -29,3 +29,14 @@ def test_saving_writes_a_png_and_closes_the_figure(tmp_path):
     file = figures.save(figure, tmp_path / "table.png")
     assert file.read_bytes().startswith(b"\x89PNG")
     assert figure.number not in plt.get_fignums()
+
+
+def test_panels_stand_three_in_a_line_and_as_wide_as_their_rows_ask():
+    rows = tuple(ReportRow(f"row {n}", {}, dict.fromkeys("abcd", Cell(float(n)))) for n in range(16))
+    figure = figures.draw_table(TableReport("toy", "table1", "c", "demo", (0,), tuple("abcd"), rows))
+    places = [panel.get_position() for panel in figure.axes]
+    assert [panel.get_title() for panel in figure.axes] == list("abcd")
+    assert places[0].y0 == pytest.approx(places[2].y0)
+    assert places[3].y1 < places[0].y0
+    assert figure.get_figwidth() > 3 * 16 * 0.4
+    plt.close(figure)
