@@ -12,12 +12,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import as_completed
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from data_pipelines import cache_entry
 from data_pipelines.executors.daemon_pool import DaemonPool
+from data_pipelines.progress import make_progress
 from data_pipelines.readers.errors import is_unreadable_file
 
 _LOG = logging.getLogger(__name__)
@@ -39,6 +40,20 @@ class BuildError(RuntimeError):
 
     def __str__(self) -> str:
         return f"cache entry '{self.name}': {' '.join(self.args[1].split())}"
+
+
+class Source(Protocol):
+    """Cases that can be prepared one by one."""
+
+    @property
+    def key(self) -> Mapping[str, Any]:
+        """What the prepared arrays depend on, as in `open_cache`."""
+        ...
+
+    @property
+    def build(self) -> Callable[[str], Mapping[str, np.ndarray]]:
+        """Prepares the case of a name."""
+        ...
 
 
 class Cache(Mapping[str, Mapping[str, np.ndarray]]):
@@ -151,6 +166,43 @@ def open_cache(
     if left_out:
         _report(left_out, may_fail)
     return Cache(folder, key, {name: num_arrays[name] for name in names if name in num_arrays}, left_out)
+
+
+def open_source(
+    directory: str | os.PathLike[str],
+    source: Source,
+    names: Sequence[str],
+    may_fail: Collection[str],
+    max_failures: int,
+    *,
+    label: str = "preparing volumes",
+) -> Cache:
+    """Opens a cache of the cases of a source, showing the progress of what has to be prepared.
+
+    Args:
+        directory: as in `open_cache`.
+        source: prepares the cases.
+        names: as in `open_cache`.
+        may_fail: as in `open_cache`.
+        max_failures: as in `open_cache`.
+        label: says what is done.
+
+    Returns:
+        The cache.
+
+    Raises:
+        ValueError: as in `open_cache`.
+        BuildError: as in `open_cache`.
+    """
+    return open_cache(
+        directory,
+        source.key,
+        names,
+        source.build,
+        may_fail=may_fail,
+        max_failures=max_failures,
+        progress=make_progress(label),
+    )
 
 
 def fingerprint(paths: Iterable[str | os.PathLike[str]]) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from data_pipelines import cache, head_volumes, splits
-from data_pipelines.progress import make_progress
 
 _SPLIT_SEED = 3
 """Which heads are unseen does not depend on the seed of a run."""
@@ -121,13 +120,5 @@ def open_study(
         count = max(2, round(test_share * len(source.cases)))
         split = splits.by_counts(source.cases, len(source.cases) - count, 0, count, seed=_SPLIT_SEED)
         train, test = split.train, split.test
-    arrays = cache.open_cache(
-        cache_dir,
-        source.key,
-        source.cases,
-        source.build,
-        may_fail=train,
-        max_failures=max_bad_cases,
-        progress=make_progress("preparing heads"),
-    )
+    arrays = cache.open_source(cache_dir, source, source.cases, train, max_bad_cases, label="preparing heads")
     return HeadStudy(arrays, tuple(case for case in train if case in arrays), test, tuple(arrays.left_out))

@@ -11,7 +11,6 @@ from data_pipelines import cache, preprocess
 from data_pipelines.example import Example
 from data_pipelines.phantoms import brain_volumes, cardiac_volumes
 from data_pipelines.phantoms.digest import phantom_code
-from data_pipelines.progress import make_progress
 from data_pipelines.readers.errors import ReadError
 
 if TYPE_CHECKING:
@@ -182,14 +181,8 @@ def open_sources(
 ) -> dict[SetName, cache.Cache]:
     """Opens a cache for each set, preparing what is not there; see `cache.open_cache`."""
     return {
-        name: cache.open_cache(
-            directory / name,
-            source.key,
-            source.names,
-            source.build,
-            may_fail=may_fail[name],
-            max_failures=max_failures,
-            progress=make_progress(f"preparing {name}"),
+        name: cache.open_source(
+            directory / name, source, source.names, may_fail[name], max_failures, label=f"preparing {name}"
         )
         for name, source in sources.items()
     }

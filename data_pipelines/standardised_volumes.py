@@ -16,6 +16,8 @@ _TEST_SEED = 10_000
 
 Shape = tuple[int, int, int]
 
+Dataset = Literal["mitochondria", "cardiac"]
+
 
 @dataclass(frozen=True)
 class VolumeSet:
@@ -28,7 +30,7 @@ class VolumeSet:
 
 
 def phantom(
-    dataset: Literal["mitochondria", "cardiac"],
+    dataset: Dataset,
     *,
     num_rest: int,
     num_test: int,
@@ -79,30 +81,34 @@ def prepare(image: np.ndarray, label: np.ndarray, spacing: Sequence[float]) -> d
     }
 
 
-def find_cases(data_dir: Path) -> list:
-    """Lists the volumes of a data directory.
+def find_cases(data_dir: Path, dataset: Dataset) -> list:
+    """Lists the volumes of a data set in a data directory, which may hold both.
 
-    Layouts: `training.tif`, `training_groundtruth.tif`, `testing.tif` and `testing_groundtruth.tif`
-    (`readers.epfl_micrographs`); or NIfTI volumes with masks in `images/` and `masks/`, or `imagesTr/` and
-    `labelsTr/`, as the Medical Segmentation Decathlon does (`readers.volume_folder`).
+    Args:
+        data_dir: the folder.
+        dataset: "mitochondria": `training.tif`, `training_groundtruth.tif`, `testing.tif` and
+            `testing_groundtruth.tif` (`readers.epfl_micrographs`). "cardiac", or volumes of anything else:
+            NIfTI with masks in `images/` and `masks/`, or `imagesTr/` and `labelsTr/`, as the Medical
+            Segmentation Decathlon does (`readers.volume_folder`).
 
     Raises:
         ReadError: if nothing is found.
     """
     from data_pipelines.readers import epfl_micrographs, volume_folder
 
-    if (data_dir / "training.tif").exists():
+    if dataset == "mitochondria":
         return epfl_micrographs.find_cases(data_dir)
     return [case for case in volume_folder.find_cases(data_dir) if case.label_path]
 
 
-def files(data_dir: Path, *, num_test: int, num_rest: int) -> VolumeSet:
+def files(data_dir: Path, dataset: Dataset, *, num_test: int, num_rest: int) -> VolumeSet:
     """The labelled volumes of a data directory (`find_cases`); all labels above 0 are foreground.
 
     Micrographs have a test set; of other volumes a fixed random choice is held out.
 
     Args:
         data_dir: the folder.
+        dataset: which one of it.
         num_test: how many are held out.
         num_rest: how many must be left.
 
@@ -111,7 +117,7 @@ def files(data_dir: Path, *, num_test: int, num_rest: int) -> VolumeSet:
     """
     from data_pipelines.readers.errors import ReadError
 
-    cases = {case.subject: case for case in find_cases(data_dir)}
+    cases = {case.subject: case for case in find_cases(data_dir, dataset)}
     order = [sorted(cases)[k] for k in np.random.default_rng(_SPLIT_SEED).permutation(len(cases))]
     test = tuple(name for name in cases if name.startswith("testing")) or tuple(order[:num_test])
     rest = tuple(name for name in order if name not in test)

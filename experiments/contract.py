@@ -186,6 +186,12 @@ class FinishedRow:
     left_out: Mapping[str, int] = field(default_factory=dict)
     read_log: Callable[[int], Sequence[Mapping[str, Any]]] = lambda index: ()
 
+    def values(self, metric: str) -> np.ndarray:
+        """A metric of all cases of all runs, (values,) float64."""
+        return np.array(
+            [value for scores in self.replicates for value in scores[metric].values()], np.float64
+        )
+
 
 @dataclass(frozen=True)
 class Table:
@@ -197,7 +203,8 @@ class Table:
         rows: `rows(preset_config)` gives the rows, each config a `dataclasses.replace` of the preset.
         claims: what the paper concludes from it.
         comparisons: significance tests; Bonferroni-corrected within each comparison.
-        figures: `(finished rows, directory) -> written files` draws the paper's own figures.
+        figures: `(finished rows, directory) -> written files` draws the paper's own figures. Markdown among
+            the files gets a heading that says where its numbers come from.
     """
 
     caption: str

@@ -8,7 +8,6 @@ import numpy as np
 
 from data_pipelines import annotated_angiograms, cache, pipeline, sphere_patches, splits
 from data_pipelines.index_plan import IndexPlan
-from data_pipelines.progress import make_progress
 from data_pipelines.sphere_patches import Cases
 from experiments.aneurysm.config import Config
 from experiments.contract import PHANTOM, Data
@@ -88,15 +87,7 @@ def make_data(
     split = splits.k_fold(
         source.cases, config.num_folds, config.fold, num_validation=config.num_validation, seed=_SPLIT_SEED
     )
-    arrays = cache.open_cache(
-        cache_dir / "aneurysm",
-        source.key,
-        source.cases,
-        source.build,
-        may_fail=split.train,
-        max_failures=max_bad_cases,
-        progress=make_progress("preparing volumes"),
-    )
+    arrays = cache.open_source(cache_dir / "aneurysm", source, source.cases, split.train, max_bad_cases)
     copies = config.few_duplicates if config.method == "few_duplicates" else config.num_duplicates
     negatives = config.few_negatives if config.method == "few_negatives" else config.num_negatives
     train = [case for case in split.train if case in arrays]

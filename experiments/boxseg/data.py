@@ -10,7 +10,6 @@ import numpy as np
 from data_pipelines import boxed_volumes, cache, foreground_intensity, pipeline, splits
 from data_pipelines.box_patches import LabelledPatches
 from data_pipelines.index_plan import IndexPlan
-from data_pipelines.progress import make_progress
 from experiments.boxseg.config import Config
 from experiments.contract import PHANTOM, Data
 from jaxmed.infer import slicewise
@@ -76,15 +75,7 @@ def make_data(
     source = phantoms(config) if data_dir is None else boxed_volumes.files(data_dir, config.image_size)
     num_test = max(1, round(config.test_share * len(source.cases)))
     split = splits.hold_out(source.cases, num_test, config.fold, seed=_SPLIT_SEED)
-    arrays = cache.open_cache(
-        cache_dir / "boxseg",
-        source.key,
-        source.cases,
-        source.build,
-        may_fail=split.train,
-        max_failures=max_bad_cases,
-        progress=make_progress("preparing volumes"),
-    )
+    arrays = cache.open_source(cache_dir / "boxseg", source, source.cases, split.train, max_bad_cases)
     order = np.random.Generator(np.random.Philox(key=_SPLIT_SEED + 1 + config.fold)).permutation(split.train)
     train = tuple(str(case) for case in order if case in arrays)
 

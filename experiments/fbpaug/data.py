@@ -9,7 +9,6 @@ import numpy as np
 
 from data_pipelines import cache, pipeline, splits
 from data_pipelines.index_plan import IndexPlan
-from data_pipelines.progress import make_progress
 from experiments.contract import PHANTOM, Data
 from experiments.fbpaug import sources
 from experiments.fbpaug.config import Config
@@ -76,14 +75,8 @@ def make_data(
     split = splits.k_fold(
         source.cases, config.num_folds, config.fold, num_validation=config.num_validation, seed=_SPLIT_SEED
     )
-    arrays = cache.open_cache(
-        cache_dir / "fbpaug",
-        source.key,
-        source.cases + source.pairs,
-        source.build,
-        may_fail=split.train,
-        max_failures=max_bad_cases,
-        progress=make_progress("preparing volumes"),
+    arrays = cache.open_source(
+        cache_dir / "fbpaug", source, source.cases + source.pairs, split.train, max_bad_cases
     )
     train = [case for case in split.train if case in arrays]
     slices = [(case, index) for case in train for index in range(len(arrays[case]["image"]))]

@@ -53,7 +53,7 @@ def draw_figures(rows: Sequence[FinishedRow], directory: Path) -> list[Path]:
 
 def _best_competitor(rows: Sequence[FinishedRow]) -> FinishedRow:
     others = [row for row in rows if row.row.label != "FBPAug"]
-    return max(others, key=lambda row: np.mean([v for s in row.replicates for v in s["agreement"].values()]))
+    return max(others, key=lambda row: row.values("agreement").mean())
 
 
 def _typical_pair(row: FinishedRow) -> str:

@@ -4,8 +4,7 @@ W. M. Laprade, M. Perslev, J. Sporring. DALI workshop at MICCAI 2021, LNCS 13003
 doi:10.1007/978-3-030-88210-5_20
 
 Idea: a few annotated planes of a volume become many training images, planes of any orientation that are
-    annotated
-only along the lines in which they cut the annotated ones; a 2-D network is trained on these lines alone.
+    annotated only along the lines in which they cut the annotated ones; a 2-D network is trained on these.
 """
 
 from experiments.contract import Experiment

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from data_pipelines import standardised_volumes
+from data_pipelines import inspection, standardised_volumes
 from experiments.mpunet import data, figures
 from experiments.mpunet.config import Config
 from experiments.mpunet.evaluate import make_predictor
@@ -39,7 +39,6 @@ def sample(config: Config, state: CellState | None, input: Path | None, director
 
 
 def check_data(config: Config, data_dir: Path) -> tuple[str, int]:
-    """Reads every volume of a data directory; returns the report and the number of problems."""
-    from data_pipelines import inspection
-
-    return inspection.inspect_groups({"labelled volumes": standardised_volumes.find_cases(data_dir)})
+    """Reads every volume of a data set; returns the report and the number of problems."""
+    cases = standardised_volumes.find_cases(data_dir, config.dataset)
+    return inspection.inspect_groups({"labelled volumes": cases})

@@ -7,10 +7,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from data_pipelines import annotated_patches, cache, pipeline, side_by_side, standardised_volumes
+from data_pipelines import cache, pipeline, side_by_side, standardised_volumes
+from data_pipelines.annotated_patches import AnnotatedPatches
 from data_pipelines.example_stream import Load
 from data_pipelines.index_plan import IndexPlan
-from data_pipelines.progress import make_progress
 from experiments.contract import PHANTOM, Data
 from experiments.mpunet.config import Config
 from jaxmed.ops import sparse_annotation
@@ -66,18 +66,10 @@ def make_data(
     of the layouts of `standardised_volumes.find_cases`.
     """
     source = find_volumes(config, data_dir)
-    arrays = cache.open_cache(
-        cache_dir / "mpunet",
-        source.key,
-        source.rest + source.test,
-        source.build,
-        may_fail=source.rest,
-        max_failures=max_bad_cases,
-        progress=make_progress("preparing volumes"),
+    arrays = cache.open_source(
+        cache_dir / "mpunet", source, source.rest + source.test, source.rest, max_bad_cases
     )
-    volumes = {
-        name: Volume(one["image"], one["label"], np.asarray(one["spacing"])) for name, one in arrays.items()
-    }
+    volumes = {name: Volume(**one) for name, one in arrays.items()}
     study = _make_study(config, seed, volumes, source.test)
     load = side_by_side.stack_loaders(study.train)
     plan = IndexPlan(len(study.annotated[0].image), config.batch_size, seed)
@@ -95,7 +87,8 @@ def find_volumes(config: Config, data_dir: Path | None) -> standardised_volumes.
     sizes = config.volumes
     counts = {"num_rest": sizes.num_train + sizes.num_validation, "num_test": sizes.num_test}
     if data_dir is not None:
-        return standardised_volumes.files(data_dir, **{**counts, "num_rest": sizes.num_validation + 1})
+        counts["num_rest"] = sizes.num_validation + 1
+        return standardised_volumes.files(data_dir, config.dataset, **counts)
     grid = {"shape": sizes.shape, "test_shape": sizes.test_shape, "spacing": sizes.spacing}
     return standardised_volumes.phantom(config.dataset, **counts, **grid)
 
@@ -127,12 +120,5 @@ def _loader(config: Config, volumes: list[Volume], annotated: Annotated) -> Load
     """One repeat's own planes by their numbers, or patches at random around its annotated voxels."""
     if config.is_planar:
         return lambda index, _: {"image": annotated.image[index], "label": annotated.label[index]}
-    places = annotated_patches.list_annotated(annotated.known, UNKNOWN)
-    images = [volume.image for volume in volumes]
-
-    def load(index: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
-        settings = (config.patch_size, UNKNOWN, generator)
-        number, image, label = annotated_patches.draw_patch(images, annotated.known, places, *settings)
-        return {"image": image, "label": label, "spacing": volumes[number].spacing}
-
-    return load
+    images, spacings = zip(*((volume.image, volume.spacing) for volume in volumes), strict=True)
+    return AnnotatedPatches(images, annotated.known, spacings, config.patch_size, UNKNOWN).load

@@ -25,7 +25,7 @@ def values(scores: Scores, metric: str) -> np.ndarray:
 
 def cell(row: FinishedRow, metric: str) -> Cell:
     """Mean and sample standard deviation over the cases of all replicates; NaN ones are counted apart."""
-    every = np.concatenate([values(scores, metric) for scores in row.replicates])
+    every = row.values(metric)
     pooled = every[np.isfinite(every)]
     mean = float(pooled.mean()) if pooled.size else float("nan")
     std = float(pooled.std(ddof=1)) if pooled.size > 1 else None

@@ -23,8 +23,8 @@ from jaxmed.train import hosts, logs
 class TableOptions(RunOptions):
     """Runs what is missing of a table and sets the paper beside ours.
 
-    Writes <workdir>/<paper>/<table>-<preset>.json, .csv, .md and .png, and the paper's own figures into the
-    folder of that name.
+    Writes <workdir>/<paper>/<table>-<preset>.json, .csv, .md and .png, and the paper's own figures and texts
+    into the folder of that name.
     """
 
     preset: str = "demo"
@@ -50,14 +50,14 @@ def table(paper: str, table_name: str, config: Config, options: TableOptions) ->
         label = configs.label(options.preset, papers.find_preset(experiment, options.preset), config)
         stem = options.workdir / paper / f"{table_name}-{label}"
         report = make_report(paper, table_name, wanted, finished, config, options)
-        files = write(report, stem) + _draw(wanted, finished, stem)
+        files = write(report, stem) + _draw(wanted, finished, report, stem)
         show(report)
         print("written: " + " ".join(map(str, files)))
     hosts.barrier(f"{paper} {table_name} is written")
     return 0
 
 
-def _draw(table: Table, finished: Sequence[FinishedRow], folder: Path) -> list[Path]:
+def _draw(table: Table, finished: Sequence[FinishedRow], report: TableReport, folder: Path) -> list[Path]:
     if table.figures is None:
         return []
     if jax.process_count() > 1:
@@ -66,7 +66,11 @@ def _draw(table: Table, finished: Sequence[FinishedRow], folder: Path) -> list[P
         )
         return []
     folder.mkdir(exist_ok=True)
-    return list(table.figures(finished, folder))
+    files = list(table.figures(finished, folder))
+    for file in files:
+        if file.suffix == ".md":
+            file.write_text(report_table.add_heading(report, file.stem, file.read_text()))
+    return files
 
 
 def _finish_row(

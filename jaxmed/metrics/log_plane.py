@@ -62,6 +62,28 @@ def fit_log_plane(cells: Cells) -> LogPlane | None:
     return LogPlane(alpha_a, alpha_t, beta, tests)
 
 
+def sample_std(scores: Sequence[float] | np.ndarray) -> float:
+    """Sample standard deviation; NaN of a single score."""
+    return float(np.std(scores, ddof=1)) if len(scores) > 1 else float("nan")
+
+
+STATISTICS = {"mean": np.mean, "std": sample_std}
+"""Of the scores of a cell."""
+
+
+def fit_statistics(cells: Cells) -> dict[str, LogPlane | None]:
+    """Fits a plane to all scores ("mean"), and one to the standard deviations of the cells ("std").
+
+    Args:
+        cells: as in `fit_log_plane`; those with a single score have no deviation.
+
+    Returns:
+        By name in `STATISTICS`, as `fit_log_plane` gives it.
+    """
+    spreads = {cell: [sample_std(scores)] for cell, scores in cells.items() if len(scores) > 1}
+    return {"mean": fit_log_plane(cells), "std": fit_log_plane(spreads)}
+
+
 def to_markdown(planes: Mapping[str, LogPlane | None]) -> str:
     """A table of planes by name, with F, degrees of freedom and p of every test."""
     tests = " | ".join(f"{name}: F, p" for name in TESTED)

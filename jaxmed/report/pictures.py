@@ -88,6 +88,31 @@ def draw_bland_altman(points: Mapping[str, Any], quantity: str, difference: str)
     return figure
 
 
+def draw_busiest_slices(
+    volumes: Mapping[str, np.ndarray],
+    masks: Mapping[str, Sequence[np.ndarray]],
+    window: tuple[float, float],
+) -> Figure:
+    """Draws of each volume the slice with the most voxels in the first mask, with the outlines of all masks.
+
+    Args:
+        volumes: (depth, height, width) by title.
+        masks: by legend, one mask per volume; up to three legends.
+        window: values shown as black and as white.
+    """
+    first = next(iter(masks.values()))
+    busiest = [int(np.count_nonzero(mask, axis=(1, 2)).argmax()) for mask in first]
+    images = {
+        f"{title}, slice {index}": volume[index]
+        for (title, volume), index in zip(volumes.items(), busiest, strict=True)
+    }
+    outlines = {
+        legend: [mask[index] > 0 for mask, index in zip(found, busiest, strict=True)]
+        for legend, found in masks.items()
+    }
+    return draw_contours(images, outlines, window)
+
+
 def draw_contours(
     images: Mapping[str, np.ndarray],
     masks: Mapping[str, Sequence[np.ndarray]],

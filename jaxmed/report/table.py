@@ -170,6 +170,11 @@ def to_markdown(report: TableReport) -> str:
     return "\n".join(lines)
 
 
+def add_heading(report: TableReport, title: str, text: str) -> str:
+    """Puts the table's name, a title and where our numbers come from above Markdown that goes with it."""
+    return f"## {report.paper}, {report.table}: {title}\n\n{describe_source(report)}\n\n{text}"
+
+
 def _markdown_row(cells: list[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 

@@ -9,13 +9,15 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines.cache import BuildError, fingerprint, open_cache
+from data_pipelines.cache import BuildError, fingerprint, open_cache, open_source
+from data_pipelines.readers.errors import ReadError
 
 KEY = {"spacing_mm": [1.0, 1.0, 1.0], "version": 1}
 NAMES = ["case0", "case1", "case 2+b"]
@@ -282,6 +284,21 @@ def test_a_failing_build_is_named_and_the_rest_is_kept(tmp_path):
     builder = Builder()
     assert_intact(open_cache(tmp_path, KEY, ["case0", "case1"], builder), ["case0", "case1"])
     assert builder.names == ["case1"]
+
+
+def test_a_source_is_opened_with_its_progress_and_only_named_cases_are_left_out(tmp_path, capsys):
+    def build(name):
+        if name == "case1":
+            raise ReadError(Path(name), "nothing", "a volume")
+        return arrays_of(name)
+
+    source = SimpleNamespace(key=KEY, build=build)
+    cache = open_source(tmp_path, source, NAMES, ["case0", "case1"], 1, label="drawing")
+    assert_intact(cache, ["case0", "case 2+b"])
+    assert list(cache.left_out) == ["case1"]
+    assert "drawing: 3/3" in capsys.readouterr().err
+    with pytest.raises(BuildError, match="case1"):
+        open_source(tmp_path, source, NAMES, ["case0"], 1)
 
 
 @pytest.mark.parametrize(

@@ -58,16 +58,16 @@ def _canonical(affine):
 
 def test_nifti_volumes_are_split_once_for_all(tmp_path):
     write_nifti(tmp_path, 4)
-    found = standardised_volumes.files(tmp_path, num_test=1, num_rest=2)
+    found = standardised_volumes.files(tmp_path, "cardiac", num_test=1, num_rest=2)
     assert len(found.rest) == 3
     assert sorted(found.rest + found.test) == [f"case{k}" for k in range(4)]
-    again = standardised_volumes.files(tmp_path, num_test=1, num_rest=2)
+    again = standardised_volumes.files(tmp_path, "cardiac", num_test=1, num_rest=2)
     assert (again.rest, again.test) == (found.rest, found.test)
     one = found.build(found.test[0])
     assert one["image"].shape == (4, 5, 6)
     np.testing.assert_allclose(one["spacing"], (3.0, 1.5, 1.5))
     with pytest.raises(ReadError, match="4 volumes with masks; wanted 1 to test on and 9 more"):
-        standardised_volumes.files(tmp_path, num_test=1, num_rest=9)
+        standardised_volumes.files(tmp_path, "cardiac", num_test=1, num_rest=9)
 
 
 def write_stack(path, pages):
@@ -84,7 +84,7 @@ def write_micrographs(folder, shape=(3, 700, 900)):
 
 def test_published_micrographs_are_cut_into_the_papers_parts(tmp_path):
     write_micrographs(tmp_path)
-    found = standardised_volumes.files(tmp_path, num_test=9, num_rest=1)
+    found = standardised_volumes.files(tmp_path, "mitochondria", num_test=9, num_rest=1)
     assert sorted(found.rest) == [f"training-{k}" for k in range(4)]
     assert sorted(found.test) == [f"testing-{k}" for k in range(4)]
     assert found.build("training-3")["image"].shape == (3, 448, 448)
@@ -96,4 +96,14 @@ def test_published_micrographs_are_cut_into_the_papers_parts(tmp_path):
 def test_missing_micrographs_are_named(tmp_path):
     write_stack(tmp_path / "training.tif", np.zeros((2, 8, 8), np.uint8))
     with pytest.raises(ReadError, match=r"training_groundtruth\.tif: found no such file"):
-        standardised_volumes.find_cases(tmp_path)
+        standardised_volumes.find_cases(tmp_path, "mitochondria")
+
+
+def test_a_folder_of_one_data_set_is_no_folder_of_the_other(tmp_path):
+    """Else a table that compares the two would compare one with itself."""
+    write_nifti(tmp_path, 2)
+    with pytest.raises(ReadError, match=r"training\.tif: found no such file; wanted the four TIFF files"):
+        standardised_volumes.find_cases(tmp_path, "mitochondria")
+    write_micrographs(tmp_path, (2, 8, 8))
+    assert len(standardised_volumes.find_cases(tmp_path, "mitochondria")) == 8
+    assert len(standardised_volumes.find_cases(tmp_path, "cardiac")) == 2

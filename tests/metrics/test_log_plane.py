@@ -31,6 +31,19 @@ def test_too_few_cells_have_no_plane():
     assert log_plane.fit_log_plane({(4, 0): [0.5]}) is None
 
 
+def test_deviations_of_cells_are_fitted_too():
+    """Scores at 1 standard deviation about a plane, the deviation itself a plane; single scores have none."""
+    spread = {cell: 0.5 - 0.1 * np.log(cell[0]) for cell in CELLS}
+    cells = {cell: 0.02 * np.log(cell[0]) + spread[cell] * np.array([-1, 0, 1]) for cell in CELLS}
+    fits = log_plane.fit_statistics(cells)
+    np.testing.assert_allclose(fits["mean"][:3], [0.02, 0, 0], atol=1e-9)
+    np.testing.assert_allclose(fits["std"][:3], [-0.1, 0, 0.5], atol=1e-9)
+    single = log_plane.fit_statistics({cell: scores[1:2] for cell, scores in cells.items()})
+    np.testing.assert_allclose(single["mean"][:3], [0.02, 0, 0], atol=1e-9)
+    assert single["std"] is None
+    assert np.isnan(log_plane.sample_std([0.3]))
+
+
 def test_table_names_every_fit_that_there_is():
     cells = {cell: [float(cell[0]), cell[1] / 7.0] for cell in CELLS}
     text = log_plane.to_markdown({"one": log_plane.fit_log_plane(cells), "none": None})

@@ -49,6 +49,17 @@ def test_contours_are_drawn_where_there_is_a_mask():
     assert figure.legends[0].texts[0].get_text() == "ours"
 
 
+def test_slices_are_those_with_most_of_the_first_mask():
+    reference, found = np.zeros((2, 3, 8, 8)), np.ones((2, 3, 8, 8), np.uint8)
+    reference[0, 2, 2:5, 2:5] = reference[1, 1, 2:6, 2:6] = 1
+    found[..., 0] = 0
+    volumes = {"a": np.zeros((3, 8, 8)), "b": np.arange(3.0)[:, None, None] * np.ones((8, 8))}
+    figure = pictures.draw_busiest_slices(volumes, {"reference": [*reference], "found": [*found]}, WINDOW)
+    assert [panel.get_title() for panel in figure.axes] == ["a, slice 2", "b, slice 1"]
+    assert (figure.axes[1].images[0].get_array() == 1).all()
+    assert [len(panel.collections) for panel in figure.axes] == [2, 2]
+
+
 def test_sparse_annotation_is_drawn_below_its_image():
     labels = np.array([[[0, 1], [-1, -1]]], np.int8)
     figure = pictures.draw_sparse(np.zeros((1, 2, 2)), labels, -1, (-1.0, 1.0))

@@ -76,3 +76,10 @@ def test_small_means_keep_two_significant_digits():
         "0.01",
         "0.50",
     ]
+
+
+def test_texts_beside_a_table_say_where_their_numbers_come_from():
+    lines = table.add_heading(make_report(), "fits", "| a |\n").splitlines()
+    assert lines[0] == "## toy, table1: fits"
+    assert lines[2] == "Ours: data phantom, device 1 x cpu, commit abc, preset demo, seeds 0 1."
+    assert lines[4:] == ["| a |"]

@@ -1,16 +1,23 @@
 """Splits, labels of each method, losses and schedule, printed tables, and what users call."""
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import jax
 import nibabel as nib
 import numpy as np
+import pydicom
 import pytest
 
 from data_pipelines.readers.errors import ReadError
 from experiments.boxseg import algorithm, application, config, data, evaluate, run, tables
 from experiments.boxseg.config import PRESETS
+from experiments.verbs import predict, runs
 from jaxmed.losses import box_constraints
+
+REAL = os.environ.get("JAXMED_TEST_DATA")
+needs_real_data = pytest.mark.skipif(not REAL, reason="JAXMED_TEST_DATA is not set")
 
 
 def test_the_paper_tests_on_31_of_131_and_t_grows_to_its_value_after_50_epochs():
@@ -125,6 +132,24 @@ def test_mask_lies_on_the_grid_and_affine_of_the_scan(tiny, tiny_state, tmp_path
     assert mask.shape == image.shape
     np.testing.assert_allclose(mask.affine, affine)
     assert set(np.unique(mask.dataobj)) <= {0, 1}
+
+
+@needs_real_data
+def test_mask_of_a_real_liver_is_compared_with_its_segmentation(
+    tiny, tiny_state, tmp_path, monkeypatch, capsys
+):
+    """An untrained network; the Dice coefficient anew from the files, without this library's readers."""
+    name = runs.RunName("boxseg", "tiny", tiny, 0)
+    monkeypatch.setattr(runs, "load", lambda folder: (None, name, tiny_state))
+    folder, output = Path(REAL) / "ct_liver_dcmqi", tmp_path / "mask.nii.gz"
+    options = predict.PredictOptions(tmp_path, folder, output, folder / "liver.dcm")
+    assert predict.predict("boxseg", options) == 0
+    mask = np.asarray(nib.load(output).dataobj).transpose() > 0
+    liver = pydicom.dcmread(folder / "liver.dcm").pixel_array > 0
+    assert mask.shape == liver.shape == (3, 512, 512)
+    dice = 2 * (mask & liver).sum() / (mask.sum() + liver.sum())
+    assert 0 < dice < 1
+    assert capsys.readouterr().out.splitlines()[1] == f"Dice of all labels: {dice:.3f}"
 
 
 def test_sample_draws_boxes_and_from_a_run_their_correction(tiny, tiny_state, tmp_path):

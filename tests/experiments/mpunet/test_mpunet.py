@@ -11,6 +11,7 @@ import pytest
 
 from experiments.contract import FinishedRow
 from experiments.mpunet import EXPERIMENT, algorithm, application, data, evaluate, figures, run, tables
+from experiments.verbs import judgement
 from jaxmed.ops.sparse_annotation import UNKNOWN
 
 TINY, PAPER = EXPERIMENT.presets["tiny"], EXPERIMENT.presets["paper"]
@@ -62,6 +63,26 @@ def test_rows_of_the_demo_are_cells_of_the_paper_with_fewer_planes():
         assert row.label in labels
         n_a, n_t = row.configs[0].cell
         assert row.label.endswith(f" n_a={2 * n_a} n_t={8 * n_t}")
+
+
+def test_gains_pool_runs_of_the_grids_and_the_printed_slopes_have_the_claims():
+    gains = tables.TABLES["gains"]
+    rows = {row.label: row for row in gains.rows(PAPER)}
+    runs = {row.configs[0] for dataset in ("mitochondria", "cardiac") for row in tables.rows(dataset, PAPER)}
+    assert {config for row in rows.values() for config in row.configs} <= runs
+    assert [config.cell for config in rows["cardiac n_a=16"].configs] == [(16, 128), (16, 512)]
+    assert [config.cell for config in rows["mitochondria n_t=128"].configs] == [(4, 128), (16, 128)]
+
+    def score(row):
+        """As if every run had what its row has in the paper."""
+        scores = {"dice": {"repeat 0": row.published["dice"].mean}}
+        return FinishedRow(row, (scores, scores), lambda _: None)
+
+    finished = {name: score(row) for name, row in rows.items()}
+    judged = [judgement.judge(claim, finished) for claim in gains.claims]
+    assert [one.verdict for one in judged] == ["holds", "holds"]
+    slopes = [one.numbers["difference"] / np.log(4) for one in judged]
+    np.testing.assert_allclose(slopes, [0.045 - 0.019, 0.010 + 0.00075])
 
 
 def test_both_methods_get_the_same_annotation(make):
@@ -140,11 +161,12 @@ def test_check_data_reports_volumes_and_problems(tmp_path):
         for name in ("a", "b"):
             values = np.random.default_rng(0).integers(0, 2, (4, 5, 6)).astype(np.uint8)
             nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / part / f"{name}.nii.gz")
-    report, problems = application.check_data(TINY, tmp_path)
+    cardiac = replace(TINY, dataset="cardiac")
+    report, problems = application.check_data(cardiac, tmp_path)
     assert problems == 0
     assert "volumes with a mask: 2" in report
     (tmp_path / "images" / "a.nii.gz").write_bytes(b"nothing")
-    _, problems = application.check_data(TINY, tmp_path)
+    _, problems = application.check_data(cardiac, tmp_path)
     assert problems == 1
 
 
@@ -172,6 +194,7 @@ def test_figures_and_fits_of_a_table(make, tmp_path):
     }
     assert all(file.stat().st_size > 0 for file in files)
     text = Path(tmp_path / "fits.md").read_text()
+    assert text.startswith("Equation (1) fitted to the cells with n_t > 0")
     assert "| multi-planar, Dice |" in text
     assert "| 3-D, Dice |" in text
     assert "F(1, 5)" in text

@@ -103,7 +103,8 @@ def draw(finished, directory):
     weight = float(state.net.params["Dense_0"]["kernel"][0, 0])
     steps = [line["step"] for line in finished[1].read_log(0) if line["loss"] >= 0]
     file.write_text(f"{config.slope} {weight:.1f} {data.name} {steps}")
-    return [file]
+    (notes := directory / "notes.md").write_text("What is to be said.\n")
+    return [file, notes]
 
 
 TOY = Experiment(

@@ -50,6 +50,10 @@ def test_table_is_written_in_all_forms(toy, options, capsys):
     assert "| one | 1.00 |" in (folder / "table1-demo.md").read_text()
     assert (folder / "table1-demo.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "table1-demo" / "drawn.txt").read_text() == "two 2.0 phantom [10, 20, 30, 40]"
+    heading, _, source, _, text = (folder / "table1-demo" / "notes.md").read_text().splitlines()
+    assert (heading, text) == ("## toy, table1: notes", "What is to be said.")
+    assert f"\n{source}\n" in (folder / "table1-demo.md").read_text()
+    assert source.startswith(f"Ours: data phantom, commit {report['commit']}, device ")
     shown = capsys.readouterr().out
     assert "two is above one" in shown
 
