@@ -223,8 +223,8 @@ def test_resumed_run_equals_straight_run(training):
 
 
 OF_OTHERS = {"activelearn", "aneurysm", "boxseg", "mpunet", "stylegan3d"}
-"""Papers whose training method, of `jaxmed.algorithms`, another paper has too: fbpaug, or ganeval; the loss of
-stylegan3d is that of one device over several in tests/models/test_style_gan_space.py too."""
+"""Papers whose training method, of `jaxmed.algorithms`, another paper has too: fbpaug, or ganeval. The step
+of stylegan3d over devices is that of tests/models/test_style_gan_space.py."""
 
 
 @steps({case for case in own_steps() if case[0] not in OF_OTHERS})
