@@ -24,13 +24,14 @@ def draw_rows(rows: Sequence[Sequence[np.ndarray] | np.ndarray], titles: Sequenc
     # All on one panel: matplotlib needs far longer for hundreds of panels than for their images.
     figure, panel = plt.subplots(figsize=(_INCHES * width, _INCHES * _ROW * len(rows)))
     for number, images in enumerate(rows):
-        bottom = _ROW * (number + 1)
+        bottom = top = _ROW * (number + 1)
         for column, image in enumerate(images):
             height, breadth = (_FILLED * size / max(image.shape) for size in image.shape)
             extent = (column, column + breadth, bottom, bottom - height)
             panel.imshow(image, cmap="gray", extent=extent)
-    for number, title in enumerate(titles[: len(rows)]):
-        panel.text(0, _ROW * (number + 1) - _FILLED, title, fontsize=7, va="bottom")
+            top = min(top, bottom - height)
+        if number < len(titles):
+            panel.text(0, top, titles[number], fontsize=7, va="bottom")
     panel.set(xlim=(0, width), ylim=(_ROW * len(rows), 0))
     panel.set_axis_off()
     figure.subplots_adjust(0, 0, 1, 1)
