@@ -63,7 +63,7 @@ class StyleGanStep:
             "generator": jax.jit(self._generator.init)(keys[1], *inputs)["params"],
             "discriminator": jax.jit(self._judge.init)(keys[2], real)["params"],
         }
-        given = {"real": real, "fake": self._make(params, inputs), "drawn": inputs}
+        given = {"real": real, "fake": jax.jit(self._make)(params, inputs), "drawn": inputs}
         given["direction"] = jax.random.normal(keys[0], real.shape)
         if self._path:
             path = {"path length": ("generator", self._path_loss)}

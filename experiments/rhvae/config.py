@@ -143,7 +143,7 @@ PRESETS["tiny"] = replace(
     brain_shape=(16, 12),
     num_raw=60,
     num_samples=6,
-    num_runs=2,
+    num_runs=1,
     batch_size=8,
     num_steps=2,
     generator=Generator(hidden=8, num_latents=2, num_steps=3),

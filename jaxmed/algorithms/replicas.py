@@ -43,21 +43,22 @@ def replicate(algorithm: Algorithm, num_members: int, *, packing: Packing = "vma
     """
     takes_turns = packing == "turns" or (packing == "auto" and backend.on_cpu())
 
-    def each(function, *args):
-        return _in_turns(function, num_members, args) if takes_turns else jax.vmap(function)(*args)
-
     def by_member(batch):
         return {name: jnp.moveaxis(jnp.asarray(array), 1, 0) for name, array in batch.items()}
 
     def init(key, batch):
         # The batch supplies shapes only, and may be a stand-in for arrays.
         example = {name: jnp.zeros((x.shape[0], *x.shape[2:]), x.dtype) for name, x in batch.items()}
-        members = each(lambda key: algorithm.init(key, example), jax.random.split(key, num_members))
+        # In one batch whatever the packing: initial values need no convolutions.
+        members = jax.vmap(lambda key: algorithm.init(key, example))(jax.random.split(key, num_members))
         return ReplicasState(step=jnp.zeros((), jnp.int32), members=members)
 
     def step(state, batch, key):
-        keys = jax.random.split(key, num_members)
-        members, metrics = each(algorithm.step, state.members, by_member(batch), keys)
+        args = state.members, by_member(batch), jax.random.split(key, num_members)
+        if takes_turns:
+            members, metrics = _in_turns(algorithm.step, num_members, args)
+        else:
+            members, metrics = jax.vmap(algorithm.step)(*args)
         metrics = {name: values.mean(axis=0) for name, values in metrics.items()}
         return ReplicasState(step=state.step + 1, members=members), metrics
 
@@ -70,7 +71,8 @@ def _in_turns(function: Callable[..., PyTree], num_members: int, args: tuple[PyT
     if not backend.on_cpu():
         return jax.lax.map(lambda own: function(*own), args)
     # XLA computes convolutions inside loops of CPU programs many times slower.
-    each = [function(*_member(args, number)) for number in range(num_members)]
+    traced_once = jax.jit(function)
+    each = [traced_once(*_member(args, number)) for number in range(num_members)]
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
 
 

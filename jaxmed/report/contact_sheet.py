@@ -6,6 +6,12 @@ import numpy as np
 
 from jaxmed.report.pyplot import Figure, plt
 
+_INCHES = 0.8
+"""Width of a place; its longer side is filled by the image up to a margin."""
+
+_FILLED, _ROW = 0.95, 1.15
+"""The image's longer side and the height of a row with its title, in widths of a place."""
+
 
 def draw_rows(rows: Sequence[Sequence[np.ndarray] | np.ndarray], titles: Sequence[str] = ()) -> Figure:
     """Draws rows of images in grey, each image in its own range, rows flush left.
@@ -15,15 +21,20 @@ def draw_rows(rows: Sequence[Sequence[np.ndarray] | np.ndarray], titles: Sequenc
         titles: above the first image of each row.
     """
     width = max(map(len, rows))
-    figure, panels = plt.subplots(len(rows), width, figsize=(0.8 * width, 0.9 * len(rows)), squeeze=False)
-    for panel in panels.flat:
-        panel.set_axis_off()
-    for line, images in zip(panels, rows, strict=True):
-        for panel, image in zip(line, images, strict=False):
-            panel.imshow(image, cmap="gray")
-    for line, title in zip(panels, titles, strict=False):
-        line[0].set_title(title, fontsize=7, loc="left", pad=2)
-    figure.tight_layout(pad=0.2)
+    # All on one panel: matplotlib needs far longer for hundreds of panels than for their images.
+    figure, panel = plt.subplots(figsize=(_INCHES * width, _INCHES * _ROW * len(rows)))
+    for number, images in enumerate(rows):
+        bottom = top = _ROW * (number + 1)
+        for column, image in enumerate(images):
+            height, breadth = (_FILLED * size / max(image.shape) for size in image.shape)
+            extent = (column, column + breadth, bottom, bottom - height)
+            panel.imshow(image, cmap="gray", extent=extent)
+            top = min(top, bottom - height)
+        if number < len(titles):
+            panel.text(0, top, titles[number], fontsize=7, va="bottom")
+    panel.set(xlim=(0, width), ylim=(_ROW * len(rows), 0))
+    panel.set_axis_off()
+    figure.subplots_adjust(0, 0, 1, 1)
     return figure
 
 

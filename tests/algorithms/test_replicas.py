@@ -83,6 +83,16 @@ def test_members_start_apart():
     assert jnp.shape(state.step) == ()
 
 
+@pytest.mark.parametrize("packing", ["vmap", "turns"])
+def test_members_start_as_they_would_alone(packing):
+    key, example = jax.random.key(0), {name: array[:, 0] for name, array in batch().items()}
+    together = jax.jit(replicas.replicate(member(), MEMBERS, packing=packing).init)(key, batch())
+    alone = jax.jit(member().init)
+    for number, own in enumerate(jax.random.split(key, MEMBERS)):
+        mine = jax.tree.map(lambda leaf, n=number: np.asarray(leaf)[n], together.members)
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), mine, alone(own, example))
+
+
 def test_best_variables_are_kept_member_by_member():
     losses = iter([[3.0, 1.0, 2.0], [2.0, 5.0, 2.0]])
     together = replicas.replicate(member(), MEMBERS)

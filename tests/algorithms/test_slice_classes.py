@@ -61,7 +61,7 @@ def places_along(size):
     """Of all slices of the middle half of a cube, (slices, 3)."""
     index = jnp.arange(size // 4, size - size // 4)[:, None].repeat(3, axis=1)
     shape = np.array((size, size, size))
-    return np.asarray(jax.vmap(lambda one: CLASSES._places(one, shape))(index))
+    return np.asarray(jax.jit(jax.vmap(lambda one: CLASSES._places(one, shape)))(index))
 
 
 def test_mirror_images_have_the_same_places_along_the_mirrored_axis():

@@ -32,7 +32,7 @@ def worsen(images, share):
 def judged():
     """By how much the synthetic set was made worse: what networks trained on half of it say of the rest."""
     algorithm = two_sample.two_sample_test(MODEL, optax.adam(3e-3), RUNS)
-    real, found = draw(0), {}
+    init, real, found = jax.jit(algorithm.init), draw(0), {}
     for share in (0.0, 0.1, 0.6):
         synthetic = worsen(draw(1), share)
         images, labels = np.concatenate([real[:COUNT], synthetic[:COUNT]]), np.repeat([0, 1], COUNT)
@@ -43,7 +43,7 @@ def judged():
                 chosen = rng.integers(2 * COUNT, size=(24, RUNS))
                 yield {"image": images[chosen], "label": labels[chosen].astype(np.int32)}
 
-        state = jax.jit(algorithm.init)(jax.random.key(0), next(batches()))
+        state = init(jax.random.key(0), next(batches()))
         state = fit.fit(
             algorithm, state, batches(), key=jax.random.key(1), num_steps=60, mesh=mesh.make_mesh(1)
         )

@@ -13,6 +13,17 @@ import pytest
 from nibabel import spm2analyze
 
 
+@pytest.fixture(scope="session")
+def rewrite():
+    """`rewrite(path, content)`: as a new file, since one that is cut and written again waits for the disk."""
+
+    def write(path, content):
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
+
+    return write
+
+
 @pytest.fixture
 def characters(tmp_path):
     """MNIST and EMNIST letters: images whose first row holds the label, letters stored transposed."""

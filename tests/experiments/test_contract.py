@@ -222,8 +222,9 @@ def test_resumed_run_equals_straight_run(training):
     assert seen == first + rest
 
 
-OF_OTHERS = {"activelearn", "aneurysm", "boxseg", "ganeval", "mpunet"}
-"""Papers whose training method, of `jaxmed.algorithms`, another paper has too: fbpaug, or stylegan3d."""
+OF_OTHERS = {"activelearn", "aneurysm", "boxseg", "mpunet", "stylegan3d"}
+"""Papers whose training method, of `jaxmed.algorithms`, another paper has too: fbpaug, or ganeval. The step
+of stylegan3d over devices is that of tests/models/test_style_gan_space.py."""
 
 
 @steps({case for case in own_steps() if case[0] not in OF_OTHERS})

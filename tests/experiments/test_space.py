@@ -20,7 +20,7 @@ CHANGES = {
     "fsnet": {
         "heart": dataclasses.replace(papers.find_paper("fsnet").presets["tiny"].heart, patch=(6, 8, 8))
     },
-    "mpunet": {"method": "unet_3d", "packing": "turns"},
+    "mpunet": {"method": "unet_3d", "packing": "turns", "num_repeats": 1},
     "stylegan3d": {},
 }
 """What differs from the tiny presets of the papers that train on volumes."""
@@ -28,7 +28,7 @@ CHANGES = {
 COLLECTED = {
     "aneurysm": lambda config: [((config.batch_size, 24, *context_shape(config)[1:]),)],  # 22, filled up
     "fsnet": lambda config: [],
-    # Images and labels of every repeat.
+    # Images and labels of every repeat; each has a program of its own, and one shows it.
     "mpunet": lambda config: 2 * config.num_repeats * [((config.batch_size, *(config.patch_size,) * 3),)],
 }
 """What each device has whole: boxes and patches from which augmentation may take voxels anywhere."""

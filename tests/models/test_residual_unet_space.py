@@ -23,11 +23,11 @@ WIDTHS, VOLUMES = (2, 4, 6), meshes.Volumes(("volume", "label"))
 OPTIMIZER = optax.chain(optax.trace(decay=0.0), optax.scale(-0.1))  # the trace is the gradient
 
 
-def make_algorithm(**options):
+def make_algorithm(widths=WIDTHS, **options):
     def loss(logits, targets):
         return optax.sigmoid_binary_cross_entropy(logits, targets).mean((1, 2, 3, 4))
 
-    model = ResidualUNet(widths=WIDTHS, **options)
+    model = ResidualUNet(widths=widths, **options)
     return supervised(
         model,
         OPTIMIZER,
@@ -79,10 +79,10 @@ def run_step(*case, **options):
 
 
 @functools.cache
-def on_one_device(depth):
+def on_one_device(depth, **options):
     """Results in float64, and the bytes of temporaries."""
     with jax.enable_x64(True):
-        step, arguments = compile_step(depth, 1, 1, np.float64)
+        step, arguments = compile_step(depth, 1, 1, np.float64, **options)
         return results(step(*arguments)), step.memory_analysis().temp_size_in_bytes
 
 
@@ -117,6 +117,7 @@ def test_step_equals_that_of_one_device_in_a_share_of_its_memory(depth, data, sp
     assert collectives.moved_activations(moved, (arguments[0], per_example)) == []
 
 
+@pytest.mark.exhaustive
 def test_float32_differs_by_rounding_only():
     # In the norm of all gradients, and of all statistics, together: single elements that are differences
     # of large numbers differ by more, on one device with another order of summation too.
@@ -127,11 +128,15 @@ def test_float32_differs_by_rounding_only():
 
 def test_levels_with_fewer_slices_than_the_kernel_are_exact_too():
     # Their few slices are summed over the devices: nothing is left to split.
+    widths = WIDTHS[:2]
     with jax.enable_x64(True):
-        assert_same(run_step(3, 1, 8, np.float64), on_one_device(3)[0], rtol=1e-12)
+        found = run_step(3, 1, 8, np.float64, widths=widths)
+    assert_same(found, on_one_device(3, widths=widths)[0], rtol=1e-12)
 
 
+@pytest.mark.exhaustive
 def test_rematerialisation_changes_nothing():
+    # By default: on one device in test_residual_unet.py, over depth with the networks of test_unets_space.py.
     with jax.enable_x64(True):
         assert_same(run_step(21, 1, 4, np.float64, remat=True), on_one_device(21)[0], rtol=1e-12)
 

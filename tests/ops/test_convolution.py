@@ -64,30 +64,40 @@ def num_devices(request, monkeypatch):
     return request.param
 
 
-@pytest.mark.usefixtures("num_devices")
-@pytest.mark.parametrize("padding", ["SAME", "TORCH"])
-@pytest.mark.parametrize(
-    ("spatial", "window", "stride"),
-    [
-        ((7,), (3,), 2),
-        ((1,), (3,), 2),
-        ((5,), (8,), 3),
-        pytest.param((3, 4), (2, 2), 2, marks=pytest.mark.exhaustive),
-        ((5, 4), (3, 3), 2),
-        ((1, 3), (3, 4), 2),
-        ((2, 3), (5, 4), 2),
-        ((2, 1, 3), (4, 4, 5), 2),
-        pytest.param((2, 3), (3, 3), 3, marks=pytest.mark.exhaustive),
-        pytest.param((3, 4, 5), (2, 2, 2), 2, marks=pytest.mark.exhaustive),
-        ((3, 2, 5), (3, 3, 3), 2),
-        ((3, 2, 5), (1, 2, 3), (1, 2, 2)),
-    ],
-)
-def test_transposed_convolution_equals_the_dilated_one(spatial, window, stride, padding):
+def check_transposed(spatial, window, stride, padding):
     x, kernel = sample((2, *spatial, 3)), sample((*window, 3, 4), 1)
     ours = functools.partial(convolution.conv_transpose, stride=stride, padding=padding)
     reference = functools.partial(lax_reference if padding == "SAME" else torch_reference, stride=stride)
     assert_same_values_and_gradients(ours, reference, x, kernel, rtol=1e-6)
+
+
+WIDE = [((5,), (8,), 3), ((2, 3), (5, 4), 2), ((2, 1, 3), (4, 4, 5), 2)]
+"""Windows of two taps or more in each phase; the others take one form, however many devices there are."""
+
+OTHERS = [
+    ((7,), (3,), 2),
+    ((1,), (3,), 2),
+    pytest.param((3, 4), (2, 2), 2, marks=pytest.mark.exhaustive),
+    ((5, 4), (3, 3), 2),
+    ((1, 3), (3, 4), 2),
+    pytest.param((2, 3), (3, 3), 3, marks=pytest.mark.exhaustive),
+    pytest.param((3, 4, 5), (2, 2, 2), 2, marks=pytest.mark.exhaustive),
+    ((3, 2, 5), (3, 3, 3), 2),
+    ((3, 2, 5), (1, 2, 3), (1, 2, 2)),
+]
+
+
+@pytest.mark.parametrize("padding", ["SAME", "TORCH"])
+@pytest.mark.parametrize(("spatial", "window", "stride"), OTHERS)
+def test_transposed_convolution_equals_the_dilated_one(spatial, window, stride, padding):
+    check_transposed(spatial, window, stride, padding)
+
+
+@pytest.mark.usefixtures("num_devices")
+@pytest.mark.parametrize("padding", ["SAME", "TORCH"])
+@pytest.mark.parametrize(("spatial", "window", "stride"), WIDE)
+def test_transposed_convolution_of_wide_windows_equals_the_dilated_one(spatial, window, stride, padding):
+    check_transposed(spatial, window, stride, padding)
 
 
 @pytest.mark.parametrize("window", [2, 3])

@@ -17,11 +17,29 @@ def close_figures():
 
 
 def shown(figure):
-    """First pixels of the images of each row, and the rows' titles."""
-    width = figure.axes[0].get_gridspec().ncols
-    values = [axes.images[0].get_array()[0, 0] if axes.images else None for axes in figure.axes]
-    rows = [[v for v in values[i : i + width] if v is not None] for i in range(0, len(values), width)]
-    return rows, [axes.get_title(loc="left") for axes in figure.axes[::width]]
+    """First pixels of the images of each row from left to right, and the rows' titles."""
+    (panel,) = figure.axes
+    places = {}
+    for image in panel.images:
+        left, _, bottom, _ = image.get_extent()
+        places.setdefault(bottom, {})[left] = image.get_array()[0, 0]
+    rows = [[row[left] for left in sorted(row)] for _, row in sorted(places.items())]
+    return rows, [text.get_text() for text in panel.texts]
+
+
+def test_rows_lie_below_each_other_within_the_panel_and_images_keep_their_shape():
+    rows = [np.arange(8.0).reshape(2, 2, 2), [np.eye(3)[:2]]]
+    (panel,) = contact_sheet.draw_rows(rows, ("above", "below")).axes
+    boxes = [image.get_extent() for image in panel.images]
+    (low, high), (last, first) = panel.get_xlim(), panel.get_ylim()
+    assert all(low <= left < right <= high for left, right, _, _ in boxes)
+    assert all(first <= top < bottom <= last for _, _, bottom, top in boxes)
+    (one, two, three), tops = boxes, [text.get_position()[1] for text in panel.texts]
+    assert one[1] < two[0] and one[2:] == two[2:] and one[2] < three[3]
+    assert [top <= box[3] for top, box in zip(tops, (one, three), strict=True)] == [True, True]
+    left, right, bottom, top = three
+    assert (bottom - top) / (right - left) == pytest.approx(2 / 3)
+    assert [image.get_clim() for image in panel.images] == [(0, 3), (4, 7), (0, 1)]
 
 
 def test_largest_groups_come_first_and_best_images_first():

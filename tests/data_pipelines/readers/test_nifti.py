@@ -187,20 +187,20 @@ def test_bombs_are_refused_before_memory_is_taken(tmp_path, bomb, record_fault):
     record_fault(f"NIfTI: memory of a {bomb}", "refused with less than 1 MiB allocated")
 
 
-def test_any_truncation_of_a_gzip_file_is_refused(tmp_path):
+def test_any_truncation_of_a_gzip_file_is_refused(tmp_path, rewrite):
     content, path = gzip.compress(content_of()), tmp_path / "a.nii.gz"
     for length in range(len(content)):
-        path.write_bytes(content[:length])
+        rewrite(path, content[:length])
         with pytest.raises(ReadError):
             nifti.read_volume(path)
 
 
 @pytest.mark.faults
-def test_any_flipped_byte_of_a_gzip_file_is_refused_or_changes_nothing(tmp_path, record_fault):
+def test_any_flipped_byte_of_a_gzip_file_is_refused_or_changes_nothing(tmp_path, rewrite, record_fault):
     content, path = gzip.compress(content_of()), tmp_path / "a.nii.gz"
     unharmed = []
     for index in range(len(content)):
-        path.write_bytes(content[:index] + bytes([content[index] ^ 0xFF]) + content[index + 1 :])
+        rewrite(path, content[:index] + bytes([content[index] ^ 0xFF]) + content[index + 1 :])
         try:
             example = nifti.read_volume(path)
         except ReadError:
@@ -216,11 +216,11 @@ def test_any_flipped_byte_of_a_gzip_file_is_refused_or_changes_nothing(tmp_path,
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
-def test_any_damage_of_the_header_ends_in_a_read_error_or_a_finite_volume(tmp_path, flip):
+def test_any_damage_of_the_header_ends_in_a_read_error_or_a_finite_volume(tmp_path, rewrite, flip):
     content, path = content_of(), tmp_path / "a.nii"
     outcomes = set()
     for index in range(348):
-        path.write_bytes(content[:index] + bytes([content[index] ^ flip]) + content[index + 1 :])
+        rewrite(path, content[:index] + bytes([content[index] ^ flip]) + content[index + 1 :])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

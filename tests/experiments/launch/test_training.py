@@ -40,13 +40,23 @@ def straight(launch, tmp_path_factory):
     return read_steps(folder)
 
 
-def test_losses_and_data_do_not_depend_on_the_number_of_processes(launch, straight, tmp_path):
-    """Two processes to the end; and one, then three, then two, each going on from the checkpoint."""
-    for count, steps in ((1, 3), (3, 6), (2, 9)):
+@pytest.mark.parametrize(
+    "legs",
+    [
+        # That one process restores what two have saved: tests/train/test_checkpoint_processes.py.
+        pytest.param({3: 1, 9: 3}, id="more"),
+        pytest.param({3: 1, 6: 3, 9: 2}, id="more, then fewer", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_losses_and_data_do_not_depend_on_the_number_of_processes(launch, straight, tmp_path, legs):
+    """Two processes to the end; and others, so many up to each step, going on from the checkpoint."""
+    for steps, count in legs.items():
         carry_out(launch, tmp_path, count, "--steps", steps)
     wanted = straight[0]
     losses, indices, processes = read_steps(tmp_path)
-    assert [processes[step] for step in range(9)] == [1] * 3 + [3] * 3 + [2] * 3
+    assert [processes[step] for step in range(9)] == [
+        next(count for end, count in legs.items() if step < end) for step in range(9)
+    ]
     assert all(indices[step] == PLAN.indices(step).tolist() == straight[1][step] for step in range(9))
     for step in range(9):
         assert len(losses[step]) == processes[step]
@@ -84,7 +94,16 @@ LIMIT_SECONDS = 30
             *("killed", 3, [], LEAVES, "the others lose its connection and leave with code 1"),
             marks=pytest.mark.exhaustive,
         ),
-        ("failing", 2, [], LEAVES, "it leaves with its traceback, the other loses the connection and leaves"),
+        pytest.param(
+            *(
+                "failing",
+                2,
+                [],
+                LEAVES,
+                "it leaves with its traceback, the other loses the connection and leaves",
+            ),
+            marks=pytest.mark.exhaustive,
+        ),
         (
             "frozen",
             2,

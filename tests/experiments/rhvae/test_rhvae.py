@@ -53,7 +53,7 @@ def test_more_samples_than_drawn_are_refused():
 
 def test_raw_data_count_alone_too(tmp_path):
     """A classifier that always says class 0: accuracy is the share of that class, balanced accuracy 1 / 2."""
-    brains = dataclasses.replace(TINY, source="brains")
+    brains = dataclasses.replace(TINY, source="brains", num_runs=2)
     own = data.make_data(brains, seed=0, data_dir=None, cache_dir=tmp_path)
     state = jax.eval_shape(lambda: run.init_state(brains, jax.random.key(0)))
     state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), state)

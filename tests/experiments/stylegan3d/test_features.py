@@ -14,7 +14,7 @@ from jaxmed.deploy import bundle
 from jaxmed.metrics import volume_sets
 
 OPTIONS = ("--mesh.data", "1", "--networks.num-doublings", "2", "--num-train", "64", "--num-test", "16")
-TRAINING = ("--study", "features", "--num-steps", "400", "--batch-size", "8", "--learning-rate", "0.005")
+TRAINING = ("--study", "features", "--batch-size", "8", "--learning-rate", "0.005")
 WIDTHS = ("--evaluation.feature-widths", "16", "32")
 NAME = "network trained on slices of phantom, seed 0"
 
@@ -24,13 +24,17 @@ def workdir(tmp_path_factory):
     return tmp_path_factory.mktemp("runs")
 
 
-@pytest.fixture(scope="module")
-def run(workdir):
+def train(workdir, num_steps):
     """Folder of a run on phantoms of 8 mm."""
     command = ["train", "stylegan3d", "tiny", "--workdir", str(workdir), "--log-every", "10"]
-    assert main([*command, *OPTIONS, *TRAINING, *WIDTHS]) == 0
+    assert main([*command, *OPTIONS, *TRAINING, "--num-steps", str(num_steps), *WIDTHS]) == 0
     (result,) = workdir.rglob("result.json")
     return result.parent
+
+
+@pytest.fixture(scope="module")
+def run(workdir):
+    return train(workdir, 20)
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +56,19 @@ def with_weights(config, path):
     return dataclasses.replace(config, evaluation=chosen)
 
 
-def test_it_learns_and_knows_unseen_heads(run, workdir):
-    (log,) = workdir.rglob("metrics.jsonl")
-    losses = [json.loads(line)["loss"] for line in log.read_text().splitlines()]
-    assert np.mean(losses[-5:]) < 0.7 * losses[0]
+def test_each_unseen_head_has_its_accuracies(run):
     scores = runs.read_result(run)["scores"]
     assert list(scores) == list(evaluate.ACCURACY.values())
     assert {len(by_head) for by_head in scores.values()} == {16}
+
+
+@pytest.mark.exhaustive
+def test_it_learns_and_knows_unseen_heads(tmp_path):
+    """That such networks learn at all: tests/algorithms/test_slice_classes.py."""
+    scores = runs.read_result(train(tmp_path, 400))["scores"]
+    (log,) = tmp_path.rglob("metrics.jsonl")
+    losses = [json.loads(line)["loss"] for line in log.read_text().splitlines()]
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
     place, ventricles = (np.mean(list(by_head.values())) for by_head in scores.values())
     assert place > 5 / 15
     assert ventricles > 0.65
