@@ -17,6 +17,7 @@ import pydicom.uid
 from pydicom.filereader import read_file_meta_info
 
 from data_pipelines.example import Example
+from data_pipelines.readers.dicom_slices import STORED_PIXEL_TAGS, are_directions
 from data_pipelines.readers.errors import ReadError
 from data_pipelines.readers.nifti_header import MAX_VOXELS
 
@@ -26,18 +27,9 @@ GRID_TOLERANCE = 0.02
 _TAGS = [
     "SOPClassUID",
     "SegmentationType",
-    "NumberOfFrames",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "Rows",
-    "Columns",
-    "BitsAllocated",
-    "BitsStored",
-    "HighBit",
-    "PixelRepresentation",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
-    "PixelData",
+    *STORED_PIXEL_TAGS,
 ]
 
 
@@ -124,7 +116,7 @@ def _make_frame(mask: np.ndarray, groups: Sequence[pydicom.Dataset]) -> Frame:
         return next(group[macro][0] for group in groups if macro in group)[keyword].value
 
     directions = np.array(find("PlaneOrientationSequence", "ImageOrientationPatient"), float).reshape(2, 3)
-    if np.abs(directions @ directions.T - np.eye(2)).max() > 1e-3:
+    if not are_directions(directions):
         raise ValueError("wanted orthogonal unit vectors")
     between_rows, between_columns = map(float, find("PixelMeasuresSequence", "PixelSpacing"))
     position = np.array(find("PlanePositionSequence", "ImagePositionPatient"), float).reshape(3)

@@ -46,8 +46,7 @@ _HEADER_TAGS = [
     "Columns",
     "PixelSpacing",
 ]
-_PIXEL_TAGS = [
-    "Modality",
+STORED_PIXEL_TAGS = (
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "NumberOfFrames",
@@ -57,11 +56,11 @@ _PIXEL_TAGS = [
     "BitsStored",
     "HighBit",
     "PixelRepresentation",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "ModalityLUTSequence",
     "PixelData",
-]
+)
+"""What decoding the pixels of any object needs."""
+
+_PIXEL_TAGS = ["Modality", "RescaleIntercept", "RescaleSlope", "ModalityLUTSequence", *STORED_PIXEL_TAGS]
 
 
 @dataclass(frozen=True)
@@ -175,6 +174,11 @@ def read_pixels(path: Path) -> np.ndarray:
     return values
 
 
+def are_directions(axes: np.ndarray) -> bool:
+    """Whether the rows of (2, 3) are orthogonal unit vectors, up to rounding in a header."""
+    return bool(np.abs(axes @ axes.T - np.eye(2)).max() <= 1e-3)
+
+
 def _is_slice(path: Path) -> bool:
     with path.open("rb") as stream:
         marked = stream.read(132)[128:] == b"DICM"
@@ -263,8 +267,7 @@ def _size(dataset: pydicom.Dataset, path: Path) -> tuple[int, int]:
 
 def _orientation(dataset: pydicom.Dataset, path: Path) -> tuple[float, ...]:
     numbers = _numbers(dataset, "ImageOrientationPatient", 6, path)
-    axes = np.reshape(numbers, (2, 3))
-    if np.abs(axes @ axes.T - np.eye(2)).max() > 1e-3:
+    if not are_directions(np.reshape(numbers, (2, 3))):
         raise ReadError(path, "ImageOrientationPatient that is no pair of orthogonal unit vectors", "one")
     return numbers
 
