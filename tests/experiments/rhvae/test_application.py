@@ -118,7 +118,6 @@ def train_and_sample(tmp_path, method):
     return tmp_path / "samples" / "images" / "generated"
 
 
-@pytest.mark.exhaustive
 def test_own_images_train_and_those_made_of_them_are_a_set_too(tmp_path, capsys):
     made = train_and_sample(tmp_path, "vae")
     assert str(made / "images.npz") in capsys.readouterr().out

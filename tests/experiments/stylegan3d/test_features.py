@@ -62,7 +62,6 @@ def test_each_unseen_head_has_its_accuracies(run):
     assert {len(by_head) for by_head in scores.values()} == {16}
 
 
-@pytest.mark.exhaustive
 def test_it_learns_and_knows_unseen_heads(tmp_path):
     """That such networks learn at all: tests/algorithms/test_slice_classes.py."""
     scores = runs.read_result(train(tmp_path, 400))["scores"]
